@@ -1,0 +1,105 @@
+"""The architecture of a model, in the words of Jamba's config.json."""
+
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class JambaConfig(BaseModel):
+    """Architecture of a Jamba-type hybrid with one expert (dense) a layer.
+
+    The fields are those of `JambaConfig` in Hugging Face transformers, so that `to_hugging_face` is a
+    `config.json` and `from_hugging_face` reads one. Sizes count channels.
+
+    Source: Lieber et al., Jamba, arXiv 2403.19887; Gu and Dao, Mamba, arXiv 2312.00752.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    vocab_size: int = Field(256, ge=2, le=1_000_000)
+    hidden_size: int = Field(256, ge=1, le=65_536)
+    intermediate_size: int = Field(896, ge=1, le=262_144)
+    num_hidden_layers: int = Field(6, ge=1, le=512)
+    num_attention_heads: int = Field(8, ge=1)
+    num_key_value_heads: int = Field(2, ge=1)
+    attn_layer_period: int = Field(6, ge=1)
+    attn_layer_offset: int = Field(3, ge=0)
+    mamba_d_state: int = Field(32, ge=1, le=256)
+    mamba_d_conv: int = Field(4, ge=1, le=16)
+    mamba_expand: int = Field(2, ge=1, le=8)
+    mamba_dt_rank: int = Field(16, ge=1)
+    rms_norm_eps: float = Field(1e-6, gt=0)
+    initializer_range: float = Field(0.02, gt=0)
+    tie_word_embeddings: bool = False
+
+    @model_validator(mode="after")
+    def _divides(self) -> Self:
+        if self.hidden_size % self.num_attention_heads:
+            raise ValueError(
+                f"hidden_size {self.hidden_size} is not a multiple of num_attention_heads {self.num_attention_heads}"
+            )
+        if self.num_attention_heads % self.num_key_value_heads:
+            raise ValueError(
+                f"num_attention_heads {self.num_attention_heads} is not a multiple of "
+                f"num_key_value_heads {self.num_key_value_heads}"
+            )
+        if self.attn_layer_offset >= self.attn_layer_period:
+            raise ValueError(
+                f"attn_layer_offset {self.attn_layer_offset} is not below attn_layer_period {self.attn_layer_period}"
+            )
+        return self
+
+    @property
+    def head_dim(self) -> int:
+        """Channels of one attention head."""
+        return self.hidden_size // self.num_attention_heads
+
+    @property
+    def mamba_channels(self) -> int:
+        """Channels inside a Mamba mixer."""
+        return self.mamba_expand * self.hidden_size
+
+    @property
+    def layer_kinds(self) -> list[Literal["attention", "mamba"]]:
+        """The mixer of every layer, first to last."""
+        return [
+            "attention" if layer % self.attn_layer_period == self.attn_layer_offset else "mamba"
+            for layer in range(self.num_hidden_layers)
+        ]
+
+    def to_hugging_face(self) -> dict[str, Any]:
+        """The contents of `config.json` for transformers' `JambaForCausalLM`."""
+        return {
+            "architectures": ["JambaForCausalLM"],
+            "model_type": "jamba",
+            **self.model_dump(),
+            "hidden_act": "silu",
+            "attention_dropout": 0.0,
+            "mamba_conv_bias": True,
+            "mamba_proj_bias": False,
+            "num_experts": 1,
+            "num_experts_per_tok": 1,
+            "expert_layer_period": 2,
+            "expert_layer_offset": 1,
+            "output_router_logits": False,
+            "use_cache": True,
+            "pad_token_id": None,
+            "bos_token_id": None,
+            "eos_token_id": None,
+            "dtype": "float32",
+        }
+
+    @classmethod
+    def from_hugging_face(cls, config: dict[str, Any]) -> Self:
+        """Read a `config.json`. Raises ValueError for what this model cannot represent."""
+        required = {
+            "model_type": "jamba",
+            "hidden_act": "silu",
+            "num_experts": 1,
+            "mamba_conv_bias": True,
+            "mamba_proj_bias": False,
+        }
+        for key, value in required.items():
+            if config.get(key, value) != value:
+                raise ValueError(f"{key} is {config[key]!r}; only {value!r} can be loaded")
+        return cls(**{key: value for key, value in config.items() if key in cls.model_fields})
