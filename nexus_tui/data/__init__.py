@@ -1,0 +1,1 @@
+"""Corpora, tokenizers and windows: what a model is trained and evaluated on."""

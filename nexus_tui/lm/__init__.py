@@ -1,0 +1,1 @@
+"""The language model. Torch; knows nothing of runs, files of a run or screens."""

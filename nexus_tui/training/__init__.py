@@ -1,0 +1,1 @@
+"""The trainer: writes a run, takes wishes through Control."""

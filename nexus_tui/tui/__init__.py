@@ -1,0 +1,1 @@
+"""The app. Reads Run, sends Control; computes nothing."""

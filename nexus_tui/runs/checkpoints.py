@@ -1,0 +1,174 @@
+"""Checkpoints on disk: written whole or not at all, verified by hash.
+
+A checkpoint is a folder: a Hugging Face model folder plus what resuming needs. `manifest.json`, written last,
+holds the size and SHA-256 of every file; a folder without a valid manifest does not exist.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+MANIFEST = "manifest.json"
+WEIGHTS = "model.safetensors"
+OPTIMIZER = "optimizer.safetensors"
+_UNFINISHED = ".writing-"
+
+
+class CheckpointError(Exception):
+    """A checkpoint is missing or damaged; the message names the file and the reason."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint folder that has a manifest. Contents are unverified until `verify`."""
+
+    path: Path
+    step: int
+    files: dict[str, dict[str, Any]]
+
+    @property
+    def name(self) -> str:
+        """Its folder's name, such as `step_1400`."""
+        return self.path.name
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the weights, as the manifest has it."""
+        return str(self.files[WEIGHTS]["sha256"])
+
+    @cached_property
+    def bytes(self) -> int:
+        """Size of all its files."""
+        return sum(int(entry["bytes"]) for entry in self.files.values())
+
+    @property
+    def resumable(self) -> bool:
+        """Whether the optimizer's state is still there."""
+        return OPTIMIZER in self.files
+
+    def verify(self, *names: str) -> None:
+        """Hash files (default: all) against the manifest. Raises CheckpointError naming one that differs."""
+        for name in names or self.files:
+            path = self.path / name
+            if name not in self.files:
+                raise CheckpointError(
+                    f"{path} is not in the checkpoint's manifest; choose another checkpoint."
+                )
+            try:
+                digest = file_sha256(path)
+            except OSError as error:
+                raise CheckpointError(
+                    f"{path} cannot be read ({error.strerror}); choose another checkpoint."
+                ) from None
+            if digest != self.files[name]["sha256"]:
+                raise CheckpointError(
+                    f"{path} is damaged (SHA-256 differs from its manifest); choose another checkpoint."
+                )
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def open_checkpoint(path: Path) -> Checkpoint:
+    """Read a checkpoint's manifest and compare the files' sizes. Raises CheckpointError."""
+    try:
+        manifest = json.loads((path / MANIFEST).read_bytes())
+        files, step = manifest["files"], int(manifest["step"])
+        sizes = {name: int(entry["bytes"]) for name, entry in files.items()}
+        str(files[WEIGHTS]["sha256"])
+    except FileNotFoundError:
+        raise CheckpointError(f"{path} is no checkpoint: it has no {MANIFEST}.") from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CheckpointError(f"{path / MANIFEST} is damaged ({error}); choose another checkpoint.") from None
+    for name, size in sizes.items():
+        if Path(name).name != name:
+            raise CheckpointError(f"{path / MANIFEST} names {name!r}, which is not a file of its folder.")
+        try:
+            actual = (path / name).stat().st_size
+        except OSError:
+            raise CheckpointError(f"{path / name} is missing; choose another checkpoint.") from None
+        if actual != size:
+            raise CheckpointError(f"{path / name} has {actual} bytes, not {size}; choose another checkpoint.")
+    return Checkpoint(path, step, files)
+
+
+def list_checkpoints(run_folder: Path) -> Iterator[Checkpoint]:
+    """The whole checkpoints of a run; folders that are none are passed over."""
+    with contextlib.suppress(OSError):
+        for entry in os.scandir(run_folder / "checkpoints"):
+            if entry.is_dir() and not entry.name.startswith("."):
+                with contextlib.suppress(CheckpointError):
+                    yield open_checkpoint(Path(entry.path))
+
+
+def save_checkpoint(path: Path, step: int, write: Callable[[Path], None]) -> Checkpoint:
+    """Write a checkpoint: `write` fills a folder, which then appears at `path` in one rename.
+
+    Files and folders reach the disk before the rename. What `write` or the disk raises is passed on, and
+    nothing is left behind.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _temporary_folder(path) as folder:
+        write(folder)
+        files = {}
+        for file in sorted(folder.iterdir()):
+            files[file.name] = {"bytes": file.stat().st_size, "sha256": file_sha256(file)}
+            _flush(file)
+        manifest = folder / MANIFEST
+        manifest.write_text(json.dumps({"step": step, "files": files}, indent=1) + "\n")
+        _flush(manifest)
+        _flush(folder)
+        folder.rename(path)
+        _flush(path.parent)
+    return Checkpoint(path, step, files)
+
+
+def remove_unfinished(run_folder: Path) -> None:
+    """Delete what saves that were cut off have left. Only for the run's one writer."""
+    for folder in (run_folder / "checkpoints").glob(f"{_UNFINISHED}*"):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def link_best(run_folder: Path, checkpoint: Checkpoint | None) -> None:
+    """Let the relative link `best` point to a checkpoint, or to nothing. Swapped in one rename."""
+    link = run_folder / "best"
+    if checkpoint is None:
+        link.unlink(missing_ok=True)
+        return
+    target = Path("checkpoints") / checkpoint.name
+    if link.is_symlink() and link.readlink() == target:
+        return
+    temporary = run_folder / f"{_UNFINISHED}best"
+    temporary.unlink(missing_ok=True)
+    temporary.symlink_to(target)
+    temporary.replace(link)
+
+
+@contextmanager
+def _temporary_folder(path: Path) -> Iterator[Path]:
+    folder = path.with_name(f"{_UNFINISHED}{path.name}")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,281 @@
+"""The journal of a run: append-only events, one JSON object a line, one writer, any number of readers.
+
+It is the only source of truth about a run. A half-written last line (a crash, a full disk) is dropped by
+readers and cut by the next writer; kinds of event that this version does not know are kept and skipped.
+"""
+
+import contextlib
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+FORMAT = 1
+"""Version of the journal's format, written in `started`."""
+
+
+def now() -> datetime:
+    """The time of an event: now, in UTC."""
+    return datetime.now(UTC)
+
+
+class Event(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    omit_defaults=True,
+    tag_field="event",
+    tag=lambda name: name.removesuffix("Event").lower(),
+):
+    """What every event has: `event` (its kind) and `time` (UTC)."""
+
+    time: datetime = msgspec.field(default_factory=now)
+
+
+class StartedEvent(Event, frozen=True):
+    """A run began: what it is made of, as far as that is not in run.toml."""
+
+    format: int = FORMAT
+    version: str = ""
+    parameters: int = 0
+    corpus_sha256: str = ""
+    train_tokens: int = 0
+    validation_tokens: int = 0
+    validation_bytes: int = 0
+
+
+class ResumedEvent(Event, frozen=True):
+    """Training goes on from the checkpoint of `step`: a new branch; later steps on record are abandoned."""
+
+    step: int
+    checkpoint: str
+
+
+class DeviceEvent(Event, frozen=True):
+    """Where the process that now trains runs."""
+
+    pid: int
+    host: str
+    device: str
+    threads: int
+    torch: str = ""
+
+
+class ActivityEvent(Event, frozen=True):
+    """What the trainer is busy with from now on, where that is not a step: `compiling kernels`, `evaluating` …"""
+
+    step: int
+    activity: str
+
+
+class StepEvent(Event, frozen=True):
+    """One optimizer step: mean loss over the batch in nats per token, before the update."""
+
+    step: int
+    loss: float | None
+    lr: float
+    grad_norm: float | None
+    tokens: int
+    seconds: float
+
+
+class SavedEvent(Event, frozen=True):
+    """A checkpoint is on disk; `sha256` is that of its model.safetensors, `bytes` its size in all."""
+
+    step: int
+    checkpoint: str
+    sha256: str
+    bytes: int
+
+
+class EvaluatedEvent(Event, frozen=True):
+    """Loss over the validation windows in nats per token; `protocol` names windows, context and text."""
+
+    step: int
+    checkpoint: str
+    loss: float
+    stderr: float
+    bits_per_byte: float
+    windows: int
+    protocol: str
+    seconds: float = 0.0
+
+
+class SampledEvent(Event, frozen=True):
+    """Text that the model of this step wrote after a fixed prompt."""
+
+    step: int
+    prompt: str
+    text: str
+    seed: int = 0
+    temperature: float = 1.0
+
+
+class ControlledEvent(Event, frozen=True):
+    """Somebody's wish was carried out at this step boundary: `pause`, `continue`, `lr_scale` …"""
+
+    step: int
+    act: str
+    value: float | None = None
+
+
+class NotedEvent(Event, frozen=True):
+    """A note at a step, by the user."""
+
+    step: int
+    text: str
+
+
+class FaultedEvent(Event, frozen=True):
+    """Something failed and training went on, such as a save on a full disk."""
+
+    step: int
+    message: str
+
+
+class EndedEvent(Event, frozen=True):
+    """The process stopped training: `finished`, `stopped` or `failed`, with the reason if it failed."""
+
+    step: int
+    reason: str
+    message: str = ""
+
+
+class UnknownEvent(msgspec.Struct, frozen=True):
+    """An event of a kind this version does not know, as it stands in the file."""
+
+    event: str
+    fields: dict[str, Any]
+
+
+KnownEvent = (
+    StartedEvent
+    | ResumedEvent
+    | DeviceEvent
+    | ActivityEvent
+    | StepEvent
+    | SavedEvent
+    | EvaluatedEvent
+    | SampledEvent
+    | ControlledEvent
+    | NotedEvent
+    | FaultedEvent
+    | EndedEvent
+)
+AnyEvent = KnownEvent | UnknownEvent
+
+_known = msgspec.json.Decoder(KnownEvent)
+_fields = msgspec.json.Decoder(dict[str, Any])
+_encode = msgspec.json.Encoder().encode
+
+
+def decode(line: bytes) -> AnyEvent | None:
+    """One line as an event; None when it is damaged."""
+    try:
+        event: KnownEvent = _known.decode(line)
+        return event
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        pass
+    try:
+        fields = _fields.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    return UnknownEvent(str(fields.get("event", "")), fields)
+
+
+class Journal:
+    """The one writer of a journal.
+
+    An event that cannot be written (disk full) waits and is written before the next one; `failure` says what
+    stands in the way. So a full disk loses nothing that this process lives to write.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.failure: OSError | None = None
+        self._waiting = b""
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        self._cut_half_line()
+
+    def append(self, *events: Event, durable: bool = False) -> None:
+        """Write events, each whole or not at all; `durable` also waits until the disk has them."""
+        self._waiting += b"".join(_encode(event) + b"\n" for event in events)
+        end = os.fstat(self._file).st_size
+        try:
+            while self._waiting:
+                written = os.write(self._file, self._waiting)
+                if written < len(self._waiting):  # a full disk takes a part: take it back
+                    os.ftruncate(self._file, end)
+                    os.write(self._file, self._waiting)
+                    raise OSError(28, "No space left on device", str(self.path))
+                self._waiting = b""
+            if durable:
+                os.fsync(self._file)
+            self.failure = None
+        except OSError as error:
+            self.failure = error
+            if self._waiting:
+                with contextlib.suppress(OSError):
+                    os.ftruncate(self._file, end)
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._file)
+
+    def _cut_half_line(self) -> None:
+        size = end = os.fstat(self._file).st_size
+        while end:
+            start = max(0, end - 65_536)
+            newline = os.pread(self._file, end - start, start).rfind(b"\n")
+            if newline >= 0:
+                end = start + newline + 1
+                break
+            end = start
+        if end < size:
+            os.ftruncate(self._file, end)
+
+
+class JournalReader:
+    """Reads whole lines as they come; keeps its place between calls."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.damaged = 0
+        """Lines so far that are no JSON object."""
+        self._offset = 0
+        self._identity: tuple[int, int] | None = None
+
+    def replaced(self) -> bool:
+        """Whether the file is another than the one read so far (deleted, shortened, put back)."""
+        try:
+            stat = self.path.stat()
+        except OSError:
+            return self._identity is not None
+        return self._identity is not None and (
+            (stat.st_dev, stat.st_ino) != self._identity or stat.st_size < self._offset
+        )
+
+    def read(self) -> list[AnyEvent]:
+        """The events written since the last call. A missing or unreadable file has none."""
+        try:
+            with self.path.open("rb") as file:
+                stat = os.fstat(file.fileno())
+                if stat.st_size == self._offset:
+                    return []
+                self._identity = (stat.st_dev, stat.st_ino)
+                file.seek(self._offset)
+                data = file.read()
+        except OSError:
+            return []
+        whole = data.rfind(b"\n") + 1
+        self._offset += whole
+        events = []
+        for line in data[:whole].splitlines():
+            event = decode(line)
+            if event is not None:
+                events.append(event)
+            elif line.strip():
+                self.damaged += 1
+        return events

@@ -1,0 +1,82 @@
+"""Who trains a run: a lock that the kernel takes back when its process dies, however it dies."""
+
+import contextlib
+import fcntl
+import json
+import os
+import socket
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Self
+
+LOCK = "lock"
+
+
+class RunLockedError(Exception):
+    """Another process trains the run; the message names it."""
+
+
+@dataclass(frozen=True)
+class Holder:
+    """The process that trains a run."""
+
+    pid: int
+    host: str
+
+
+class RunLock:
+    """Held by the one process that may write a run. Raises RunLockedError if another has it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / LOCK
+        self._file: IO[str] = self._path.open("a+")
+        if not _take(self._file):
+            holder = _read(self._file)
+            self._file.close()
+            who = f"process {holder.pid} on {holder.host}" if holder else "another process"
+            raise RunLockedError(f"{folder.name} is being trained by {who}; stop it there first.")
+        self._file.seek(0)
+        self._file.truncate()
+        self._file.write(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}))
+        self._file.flush()
+
+    def release(self) -> None:
+        """Let go of the run."""
+        self._path.unlink(missing_ok=True)
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+
+def holder(folder: Path) -> Holder | None:
+    """The living process that trains a run, if there is one."""
+    with contextlib.suppress(OSError), (folder / LOCK).open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return _read(file) or Holder(0, "")
+    return None
+
+
+def _take(file: IO[str]) -> bool:
+    for _ in range(10):  # a reader that asks who holds it has it for an instant
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except OSError:
+            time.sleep(0.03)
+    return False
+
+
+def _read(file: IO[str]) -> Holder | None:
+    try:
+        file.seek(0)
+        content = json.loads(file.read())
+        return Holder(int(content["pid"]), str(content["host"]))
+    except (ValueError, KeyError, TypeError, OSError):
+        return None
