@@ -1,0 +1,43 @@
+"""The selective scan: one signature, two implementations.
+
+`reference` is the definition; `cpu` is compiled by Numba, which is imported at the first scan and not before.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from nexus_tui.lm.selective_scan import reference
+
+__all__ = ["selective_scan", "warm_up"]
+
+
+def selective_scan(
+    u: Tensor,
+    delta: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Tensor,
+    z: Tensor,
+    delta_bias: Tensor,
+    initial_state: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Scan `u` along its length; `reference.selective_scan` gives the equations, shapes and returned values.
+
+    Tensors in 32-bit floating point on the CPU go through the compiled kernel, all others through the reference.
+    """
+    operands = (u, delta, A, B, C, D, z, delta_bias)
+    if all(x.dtype == torch.float32 and x.device.type == "cpu" for x in operands):
+        from nexus_tui.lm.selective_scan import cpu
+
+        return cpu.selective_scan(u, delta, A, B, C, D, z, delta_bias, initial_state)
+    return reference.selective_scan(u, delta, A, B, C, D, z, delta_bias, initial_state)
+
+
+def warm_up() -> None:
+    """Compile the CPU kernel, or load it from the cache, so that the first step need not wait for it."""
+    from nexus_tui.lm.selective_scan import cpu
+
+    cpu.warm_up()
