@@ -1,1 +1,1 @@
-"""Corpora, tokenizers and windows: what a model is trained and evaluated on."""
+"""Corpora, tokenizers and windows: from text to batches, everything a pure function of its inputs."""
