@@ -1,27 +1,20 @@
-"""From a corpus to batches: split, tokenise, and cut into windows.
+"""Cutting: a text into its two parts, tokens into batches to train on and fixed windows to evaluate on.
 
 Targets are the inputs one token later, so a window of `window` tokens takes `window` + 1 tokens of text.
 """
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
-from typing import Literal
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
-from tokenizers import Tokenizer
 
-from nexus_tui.data.corpus import Corpus, CorpusError
+from nexus_tui.data.corpus import CorpusError
 from nexus_tui.data.random import generator
-from nexus_tui.data.tokenizer import byte_tokenizer, encode, token_bytes, train_bpe
 
 Tokens = npt.NDArray[np.int32]
 Windows = npt.NDArray[np.int64]
-
-# How the validation text is cut. Another rule gives other losses, so the name is part of the protocol.
-RULE = "consecutive full windows, 1"
 
 
 @dataclass(frozen=True)
@@ -30,72 +23,6 @@ class Split:
 
     train: bytes = field(repr=False)
     validation: bytes = field(repr=False)
-
-
-@dataclass(frozen=True, eq=False)
-class Dataset:
-    """A corpus made ready for training: its parts as ids, and the tokenizer that made them."""
-
-    corpus: Corpus
-    text: Split = field(repr=False)
-    tokenizer: Tokenizer = field(repr=False)
-    train: Tokens = field(repr=False)
-    """[tokens] of the training part."""
-    validation: Tokens = field(repr=False)
-    """[tokens] of the validation part."""
-
-    @property
-    def vocab_size(self) -> int:
-        """The number of ids."""
-        return int(self.tokenizer.get_vocab_size())
-
-    @cached_property
-    def token_bytes(self) -> list[bytes]:
-        """The bytes of every id: [vocabulary]."""
-        return token_bytes(self.tokenizer)
-
-    def require(self, window: int) -> None:
-        """Raise CorpusError unless each part fills one window."""
-        _require(self.train, window, "training")
-        _require(self.validation, window, "validation")
-
-    def protocol(self, window: int) -> str:
-        """What a validation loss was measured on, in 16 hexadecimal digits; only equal ones compare.
-
-        It names the validation text, its tokens, the window and the rule by which windows are cut.
-        """
-        digest = hashlib.sha256()
-        # The tokens, rather than tokenizer.json: how a library writes that file changes no loss.
-        ids = self.validation.astype("<i4").tobytes()
-        for part in (self.text.validation, ids, str(window).encode(), RULE.encode()):
-            digest.update(hashlib.sha256(part).digest())
-        return digest.hexdigest()[:16]
-
-
-def prepare(
-    corpus: Corpus,
-    tokenizer_kind: Literal["byte", "bpe"],
-    vocab_size: int = 256,
-    validation: float = 0.1,
-    *,
-    tokenizer: Tokenizer | None = None,
-) -> Dataset:
-    """Split a corpus and tokenise its parts separately, in 2 seconds for a megabyte of BPE.
-
-    A given `tokenizer`, that of a run to be resumed, is used as it is. Otherwise "bpe" is trained on the
-    training part to `vocab_size` ids. Raises CorpusError if the text is too short for that.
-    """
-    text = split(corpus.data, validation)
-    if tokenizer is None:
-        byte = tokenizer_kind == "byte"
-        tokenizer = byte_tokenizer() if byte else train_bpe(text.train.decode(), vocab_size)
-        reached = tokenizer.get_vocab_size()
-        if not byte and reached < vocab_size:
-            raise CorpusError(
-                f"The corpus {corpus.name} is too short for {vocab_size:,} BPE tokens (it gives "
-                f"{reached:,}): use a longer text, a smaller model.vocab_size or the byte tokenizer."
-            )
-    return Dataset(corpus, text, tokenizer, encode(tokenizer, text.train), encode(tokenizer, text.validation))
 
 
 def split(data: bytes, validation: float = 0.1) -> Split:
@@ -118,7 +45,7 @@ def batch(tokens: Tokens, window: int, size: int, seed: int, step: int) -> tuple
     epoch, so a token meets different contexts. Steps may count from 0 or 1.
     Raises CorpusError if the tokens do not fill one window.
     """
-    _require(tokens, window, "training")
+    require_window(tokens, window, "training")
     slots = max(1, (len(tokens) - window) // window)
     epochs, places = np.divmod(step * size + np.arange(size, dtype=np.int64), slots)
     starts = np.empty(size, dtype=np.int64)
@@ -142,7 +69,7 @@ def validation_windows(tokens: Tokens, window: int) -> tuple[Windows, Windows]:
 
     The last tokens, too few for a window, are left out. Raises CorpusError if there is no full window.
     """
-    _require(tokens, window, "validation")
+    require_window(tokens, window, "validation")
     count = (len(tokens) - 1) // window
     inputs = tokens[: count * window].reshape(count, window).astype(np.int64)
     targets = tokens[1 : count * window + 1].reshape(count, window).astype(np.int64)
@@ -156,7 +83,8 @@ def target_bytes(targets: Windows, token_bytes: Sequence[bytes]) -> npt.NDArray[
     return covered
 
 
-def _require(tokens: Tokens, window: int, part: str) -> None:
+def require_window(tokens: Tokens, window: int, part: str) -> None:
+    """Raise CorpusError unless the tokens fill one window and its last target."""
     if len(tokens) < window + 1:
         raise CorpusError(
             f"The corpus is too short: its {part} part has {len(tokens):,} tokens and one window takes "

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nexus_tui.data.corpus import Corpus, CorpusError
+from nexus_tui.data.dataset import prepare
 from nexus_tui.data.random import generator
-from nexus_tui.data.windows import batch, prepare, split, target_bytes, validation_windows
+from nexus_tui.data.windows import batch, split, target_bytes, validation_windows
 
 
 def corpus_of(text: str) -> Corpus:
@@ -22,6 +23,7 @@ def test_the_usual_split(shakespeare: Corpus) -> None:
     assert len(dataset.train) == 1_003_854
     assert len(dataset.validation) == 111_540
     assert dataset.text.train + dataset.text.validation == shakespeare.data
+    assert (dataset.train_bytes, dataset.validation_bytes) == (1_003_854, 111_540)
 
 
 @given(st.text(min_size=1), st.floats(0.01, 0.99))
