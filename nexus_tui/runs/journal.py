@@ -64,7 +64,7 @@ class DeviceEvent(Event, frozen=True):
 
 
 class ActivityEvent(Event, frozen=True):
-    """What the trainer is busy with from now on, where that is not a step: `compiling kernels`, `evaluating` …"""
+    """What the trainer does from now on besides steps: `compiling kernels`, `evaluating` …"""
 
     step: int
     activity: str

@@ -187,7 +187,7 @@ class Run:
 
     @property
     def activity(self) -> str:
-        """What the trainer is busy with besides steps, such as `evaluating`; empty while it steps or is gone."""
+        """What the trainer does besides steps, such as `evaluating`; empty while it steps or is gone."""
         return self._record.activity if self._holder else ""
 
     @property

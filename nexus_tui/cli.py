@@ -1,0 +1,269 @@
+"""The commands: parse, call, print. Each imports what it needs when it runs, so that `--help` is instant."""
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from nexus_tui import __version__
+
+WRONG_INPUT, WORK_FAILED, INTERRUPTED = 2, 3, 130
+
+app = typer.Typer(
+    name="nexus-tui",
+    help="Train small language models in the terminal, and know which checkpoint is the best.",
+    epilog="Without a command: open the app on DIR, $NEXUS_RUNS or ./runs.",
+    no_args_is_help=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+RunsOption = Annotated[
+    Path | None,
+    typer.Option("--runs", metavar="DIR", help="The runs folder (default: $NEXUS_RUNS, else ./runs)."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+RunArgument = Annotated[
+    str, typer.Argument(metavar="RUN", help="A run's name, or its folder.", show_default=False)
+]
+
+
+def main() -> None:
+    """Run the command line. `nexus-tui [DIR]` is `nexus-tui open [DIR]`."""
+    commands = {
+        command.name or command.callback.__name__ for command in app.registered_commands if command.callback
+    }
+    arguments = sys.argv[1:]
+    if not arguments or (arguments[0] not in commands and arguments[0] not in ("-h", "--help", "--version")):
+        arguments = ["open", *arguments]
+    debug = "--debug" in arguments
+    with _one_sentence(debug):
+        app([argument for argument in arguments if argument != "--debug"])
+
+
+@app.callback(invoke_without_command=True)
+def _global(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    if version:
+        print(f"nexus-tui {__version__}")
+        raise typer.Exit
+
+
+@app.command("open", hidden=True)
+def open_app(
+    folder: Annotated[Path | None, typer.Argument(metavar="[DIR]", help="A runs folder, or one run.")] = None,
+    runs: RunsOption = None,
+) -> None:
+    """Open the app on a runs folder or one run."""
+    _need_a_terminal()
+    from nexus_tui.runs.store import runs_folder
+    from nexus_tui.tui.app import NexusApp
+
+    chosen = folder or runs_folder(runs)
+    is_run = (chosen / "journal.jsonl").is_file()
+    nexus = NexusApp(chosen.parent if is_run else chosen, open_run=chosen.name if is_run else "")
+    outcome = nexus.run()
+    if nexus.session and nexus.session.alive:
+        if outcome != "keep":
+            nexus.session.stop()
+        _watch_to_the_end(nexus.session)
+
+
+@app.command(epilog="Example: nexus-tui train --model nexus-tiny --set optimizer.lr=2e-3 --name first")
+def train(
+    model: Annotated[
+        str, typer.Option(help="A model of `nexus-tui models`, or a .toml file.")
+    ] = "nexus-byte",
+    corpus: Annotated[str, typer.Option(help="A corpus by name, a text file or a folder of them.")] = "",
+    steps: Annotated[
+        int, typer.Option(help="Optimizer steps (default: the model's).", show_default=False)
+    ] = 0,
+    seed: Annotated[int, typer.Option(help="Decides weights and batches.", show_default=False)] = -1,
+    name: Annotated[str, typer.Option(help="The run's name (default: the model's, numbered).")] = "",
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any key of the configuration.")
+    ] = None,
+    resume: Annotated[str, typer.Option(metavar="RUN", help="Go on with a run.")] = "",
+    from_step: Annotated[
+        str, typer.Option("--from", metavar="STEP", help="… from this checkpoint (default: newest).")
+    ] = "",
+    runs: RunsOption = None,
+) -> None:
+    """Train without a screen: a progress bar on a terminal, plain lines elsewhere. Ctrl-C saves and stops."""
+    from nexus_tui.config import ConfigError, RunConfig
+    from nexus_tui.runs.store import Runs, runs_folder
+    from nexus_tui.training.session import Session
+
+    root = runs_folder(runs)
+    if resume:
+        session = Session.resume(Runs(root).find(resume).folder, from_step or None)
+    else:
+        if from_step:
+            raise ConfigError("--from needs --resume RUN.")
+        overrides = list(settings or [])
+        if corpus:
+            overrides.append(f"data.corpus={json.dumps(corpus)}")
+        if steps:
+            overrides.append(f"budget.steps={steps}")
+        if seed >= 0:
+            overrides.append(f"run.seed={seed}")
+        session = Session.start(root, RunConfig.load(model, overrides), name)
+    _watch_to_the_end(session)
+
+
+@app.command(epilog="Example: nexus-tui runs --json")
+def runs(runs: RunsOption = None, as_json: JsonOption = False) -> None:
+    """List the runs, newest first."""
+    from nexus_tui import console
+    from nexus_tui.runs.store import Runs, runs_folder
+
+    root = runs_folder(runs)
+    found = Runs(root).refresh()
+    if as_json:
+        _print_json([console.run_row(run) for run in found])
+    elif found:
+        console.print_runs(found)
+    else:
+        print(f"There are no runs in {root}. Begin with: nexus-tui train --model nexus-tiny", file=sys.stderr)
+
+
+@app.command(epilog="Example: nexus-tui checkpoints nexus-byte-1")
+def checkpoints(run: RunArgument, runs: RunsOption = None, as_json: JsonOption = False) -> None:
+    """List a run's checkpoints with the true best ★ and those that cannot be told from it ≈."""
+    from nexus_tui import console
+    from nexus_tui.runs.store import Runs, runs_folder
+
+    opened = Runs(runs_folder(runs)).find(run)
+    if as_json:
+        _print_json(console.checkpoint_rows(opened))
+    else:
+        console.print_checkpoints(opened)
+
+
+@app.command(epilog='Example: nexus-tui sample nexus-byte-1:best "To be" --temperature 0.7 --seed 3')
+def sample(
+    run: Annotated[
+        str, typer.Argument(metavar="RUN[:STEP]", help="RUN alone means its true best.", show_default=False)
+    ],
+    prompt: Annotated[str, typer.Argument(help="The text to continue; - reads it from standard input.")] = "",
+    step: Annotated[int, typer.Option(help="The checkpoint's step, as in RUN:STEP.", show_default=False)] = 0,
+    temperature: Annotated[float, typer.Option(min=0, help="0 takes the likeliest token.")] = 0.8,
+    top_k: Annotated[int, typer.Option(min=0, help="Only the k likeliest tokens; 0 is off.")] = 0,
+    top_p: Annotated[float, typer.Option(help="Only the likeliest tokens up to this mass.")] = 1.0,
+    max_tokens: Annotated[int, typer.Option(min=1, help="How many tokens to write.")] = 200,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same text.")] = 0,
+    runs: RunsOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Continue a prompt with a checkpoint; the text streams to standard output."""
+    from nexus_tui.runs.store import Runs, resolve, runs_folder
+
+    store = Runs(runs_folder(runs))
+    opened, checkpoint = resolve(store, f"{run}:{step}" if step else run)
+    text = sys.stdin.read() if prompt == "-" else prompt
+    from nexus_tui.lm.generation import Sampling
+    from nexus_tui.training.sampling import Sampler
+
+    sampling = Sampling(temperature=temperature, top_k=top_k, top_p=top_p, max_tokens=max_tokens, seed=seed)
+    pieces = Sampler.open(checkpoint).stream(text, sampling)
+    if as_json:
+        written = list(pieces)
+        _print_json(
+            {
+                "run": opened.name,
+                "step": checkpoint.step,
+                "checkpoint": checkpoint.name,
+                "prompt": text,
+                "text": "".join(piece.text for piece in written),
+                "tokens": len(written),
+                "nats": -sum(piece.logprob for piece in written),
+                "seed": seed,
+            }
+        )
+        return
+    from nexus_tui import console
+
+    print(console.safe(text), end="", flush=True)
+    for piece in pieces:
+        print(console.safe(piece.text), end="", flush=True)
+    print()
+
+
+@app.command()
+def models(as_json: JsonOption = False) -> None:
+    """List the models that `nexus-tui train --model` knows."""
+    from nexus_tui.config import RunConfig
+    from nexus_tui.resources import model_files
+
+    rows = {name: RunConfig.load(name).description for name in sorted(model_files())}
+    if as_json:
+        _print_json([{"name": name, "description": text} for name, text in rows.items()])
+    else:
+        width = max(map(len, rows))
+        for name, text in rows.items():
+            print(f"{name:{width}}  {text}")
+
+
+@app.command()
+def corpora(as_json: JsonOption = False) -> None:
+    """List the corpora that `nexus-tui train --corpus` knows by name."""
+    from nexus_tui.data.corpus import corpora as known
+
+    if as_json:
+        _print_json(known())
+    else:
+        print("\n".join(known()))
+
+
+def _watch_to_the_end(session: Any) -> None:
+    """Print a session's progress until it ends. Ctrl-C asks it to save and stop."""
+    from nexus_tui import console
+
+    interrupted = False
+    while True:
+        try:
+            ended = console.follow(session)
+            break
+        except KeyboardInterrupt:
+            if not interrupted:
+                print("\nsaving and stopping …", file=sys.stderr)
+            interrupted = True
+            session.stop()
+    if session.error or ended == "failed":
+        raise typer.Exit(WORK_FAILED)
+    if interrupted:
+        raise typer.Exit(INTERRUPTED)
+
+
+def _need_a_terminal() -> None:
+    if not (sys.stdin.isatty() and sys.stdout.isatty()) or os.environ.get("TERM", "dumb") == "dumb":
+        print(
+            "The app needs a terminal that can draw; elsewhere there are: nexus-tui train, runs, sample.",
+            file=sys.stderr,
+        )
+        raise typer.Exit(WRONG_INPUT)
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, ensure_ascii=False))
+
+
+@contextmanager
+def _one_sentence(debug: bool) -> Iterator[None]:
+    """Let a failure that a user can cause end in one sentence; with `--debug`, in a traceback."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except Exception as error:
+        if debug:
+            raise
+        print(f"nexus-tui: {error}", file=sys.stderr)
+        sys.exit(WRONG_INPUT if type(error).__module__.startswith("nexus_tui") else WORK_FAILED)

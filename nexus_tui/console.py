@@ -1,0 +1,271 @@
+"""What the commands print: tables of runs and checkpoints, and the progress of training."""
+
+import math
+import sys
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from nexus_tui.runs import journal as j
+from nexus_tui.runs import truth
+from nexus_tui.runs.run import Run
+from nexus_tui.training.session import Session
+
+
+def safe(text: str) -> str:
+    """Text with its control characters made visible (␛), so that a terminal shows them and obeys none."""
+    return "".join(
+        c
+        if c in "\n\t" or c.isprintable()
+        else chr(0x2400 + ord(c))
+        if ord(c) < 0x20
+        else "\N{REPLACEMENT CHARACTER}"
+        for c in text
+    )
+
+
+def run_row(run: Run) -> dict[str, Any]:
+    """A run as `runs --json` prints it."""
+    best = truth.best(run)
+    return {
+        "name": run.name,
+        "kind": "run",
+        "folder": str(run.folder),
+        "state": run.state,
+        "model": run.config.get("preset"),
+        "corpus": run.setting("data.corpus"),
+        "step": run.step,
+        "steps": run.total_steps,
+        "best_step": best.evaluation.step if best else None,
+        "best_loss": best.evaluation.loss if best else None,
+        "best_bits_per_byte": best.evaluation.event.bits_per_byte if best else None,
+    }
+
+
+def print_runs(runs: list[Run]) -> None:
+    """A table of runs."""
+    table = _table("run", "state", "model", ">step", ">best loss", ">bits/byte", ">at step")
+    for run in runs:
+        row = run_row(run)
+        table.add_row(
+            safe(row["name"]),
+            row["state"],
+            safe(str(row["model"] or "")),
+            f"{row['step']:,} / {row['steps']:,}",
+            _number(row["best_loss"]),
+            _number(row["best_bits_per_byte"]),
+            f"★ {row['best_step']:,}" if row["best_step"] is not None else "",
+        )
+    Console().print(table)
+
+
+def checkpoint_rows(run: Run) -> list[dict[str, Any]]:
+    """A run's evaluated checkpoints as `checkpoints --json` prints them. Losses are nats per token."""
+    return [
+        {
+            "checkpoint": ranked.evaluation.name,
+            "step": ranked.evaluation.step,
+            "train_loss": _finite(ranked.evaluation.train_loss),
+            "validation_loss": ranked.evaluation.loss,
+            "stderr": ranked.evaluation.event.stderr,
+            "perplexity": ranked.evaluation.perplexity,
+            "bits_per_byte": ranked.evaluation.event.bits_per_byte,
+            "delta": _finite(ranked.delta),
+            "best": ranked.best,
+            "tied": ranked.tied,
+            "lr": _rate_at(run, ranked),
+            "bytes": ranked.checkpoint.bytes if ranked.checkpoint else None,
+            "weights": ranked.checkpoint is not None,
+            "branch": ranked.evaluation.branch,
+            "on_line": run.on_line(ranked.evaluation.branch, ranked.evaluation.step),
+        }
+        for ranked in truth.ranking(run)
+    ]
+
+
+def print_checkpoints(run: Run) -> None:
+    """A table of a run's checkpoints, the true best marked."""
+    table = _table(
+        "", ">step", ">train", ">val", ">± se", ">perplexity", ">bits/byte", ">Δ best", ">lr", ">size", ""
+    )
+    for row in checkpoint_rows(run):
+        table.add_row(
+            "★" if row["best"] else "≈" if row["tied"] else "",
+            f"{row['step']:,}",
+            _number(row["train_loss"]),
+            _number(row["validation_loss"]),
+            _number(row["stderr"]),
+            f"{row['perplexity']:.2f}",
+            _number(row["bits_per_byte"]),
+            "—" if row["best"] else "" if row["delta"] is None else f"{row['delta']:+.4f}",
+            "" if row["lr"] is None else f"{row['lr']:.2e}",
+            f"{row['bytes'] / 1e6:.1f} MB" if row["bytes"] else "weights gone",
+            "" if row["on_line"] else f"branch {row['branch']}, abandoned",
+            style=None if row["on_line"] else "dim",
+        )
+    Console().print(table)
+
+
+def follow(session: Session) -> str:
+    """Print what a session does until it ends. Returns the journal's last word, such as `finished`."""
+    run = Run(session.folder)
+    watcher = _Bar(run) if sys.stderr.isatty() else _Lines(run)
+    with watcher:
+        while session.alive:
+            session.join(0.5)
+            run.refresh()
+            watcher.show()
+        run.refresh()
+        watcher.show()
+    return run.ended.reason if run.ended else "failed"
+
+
+class _Lines:
+    """Plain lines: every tenth step, and every event."""
+
+    EVERY = 10
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self._rows = len(run.steps)
+        self._events = len(run.log)
+        self._activity = ""
+
+    def __enter__(self) -> "_Lines":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def show(self) -> None:
+        """Print what is new."""
+        if self.run.activity != self._activity:
+            self._activity = self.run.activity
+            if self._activity and not self.run.steps["step"].size:
+                self.line(f"{self._activity} …")
+        steps = self.run.steps
+        for row in range(self._rows, len(steps)):
+            if steps["step"][row] % self.EVERY == 0 or row == 0:
+                self.step(row)
+        self._rows = len(steps)
+        for event in self.run.log[self._events :]:
+            if text := describe(event):
+                self.line(text)
+        self._events = len(self.run.log)
+
+    def step(self, row: int) -> None:
+        """Print one step."""
+        steps = self.run.steps
+        rate = _tokens_per_second(self.run, row)
+        self.line(
+            f"step {steps['step'][row]:>6,} / {self.run.total_steps:,}  loss {steps['loss'][row]:.4f}  "
+            f"lr {steps['lr'][row]:.2e}  grad norm {steps['grad_norm'][row]:.3f}  {rate:,.0f} tokens/s"
+        )
+
+    def line(self, text: str) -> None:
+        """Print one line."""
+        print(safe(text), flush=True)
+
+
+class _Bar(_Lines):
+    """A progress bar with the events above it."""
+
+    def __init__(self, run: Run) -> None:
+        super().__init__(run)
+        self._progress = Progress(
+            TextColumn("step {task.completed:,.0f} / {task.total:,.0f}"),
+            BarColumn(bar_width=None),
+            TextColumn("{task.description}"),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            refresh_per_second=2,
+        )
+        self._task = self._progress.add_task("", total=run.total_steps or None, completed=run.step)
+
+    def __enter__(self) -> "_Bar":
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def show(self) -> None:
+        """Print what is new and move the bar."""
+        super().show()
+        doing = self.run.activity
+        if not doing and len(self.run.steps):
+            row = len(self.run.steps) - 1
+            doing = (
+                f"loss {self.run.steps['loss'][row]:.4f} · {_tokens_per_second(self.run, row):,.0f} tokens/s"
+            )
+        self._progress.update(self._task, completed=self.run.step, description=doing)
+
+    def step(self, row: int) -> None:
+        """The bar shows the steps."""
+
+    def line(self, text: str) -> None:
+        """Print one line above the bar."""
+        self._progress.console.print(Text(safe(text)))
+
+
+def describe(event: j.AnyEvent) -> str:
+    """An event in plain words; empty for those that need none."""
+    match event:
+        case j.StartedEvent():
+            return f"started: {event.parameters:,} parameters, {event.train_tokens:,} tokens to train on"
+        case j.ResumedEvent():
+            return f"resumed from step {event.step:,}"
+        case j.EvaluatedEvent():
+            return (
+                f"step {event.step:>6,} evaluated: validation loss {event.loss:.4f} ± {event.stderr:.4f}  "
+                f"perplexity {math.exp(min(event.loss, 700)):.2f}  bits/byte {event.bits_per_byte:.4f}"
+            )
+        case j.SavedEvent():
+            return f"step {event.step:>6,} saved: checkpoints/{event.checkpoint} ({event.bytes / 1e6:.1f} MB)"
+        case j.SampledEvent():
+            return f"step {event.step:>6,} sample: {event.prompt}│{' '.join(event.text.split())}"
+        case j.ControlledEvent():
+            value = "" if event.value is None else f" {event.value:g}"
+            return f"step {event.step:>6,} {event.act.replace('_', ' ')}{value}"
+        case j.NotedEvent():
+            return f"step {event.step:>6,} note: {event.text}"
+        case j.FaultedEvent():
+            return f"step {event.step:>6,} WARNING: {event.message}"
+        case j.EndedEvent():
+            return f"{event.reason} at step {event.step:,}" + (f": {event.message}" if event.message else "")
+    return ""
+
+
+def _tokens_per_second(run: Run, row: int) -> float:
+    """Over the ten steps up to `row`."""
+    first = max(0, row - 9)
+    seconds = float(run.steps["seconds"][first : row + 1].sum())
+    per_step = run.setting("budget.batch", 0) * run.setting("data.window", 0)
+    return per_step * (row + 1 - first) / seconds if seconds else 0.0
+
+
+def _rate_at(run: Run, ranked: truth.Ranked) -> float | None:
+    """The learning rate of the step that was evaluated."""
+    steps = run.steps
+    rows = (steps["step"] == ranked.evaluation.step) & (steps["branch"] == ranked.evaluation.branch)
+    return float(steps["lr"][rows][-1]) if rows.any() else None
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in columns:
+        table.add_column(
+            column.removeprefix(">"), justify="right" if column.startswith(">") else "left", no_wrap=True
+        )
+    return table
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"

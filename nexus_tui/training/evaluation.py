@@ -1,0 +1,59 @@
+"""Loss over the validation windows: always the same ones, all of them, each from a cold state."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from nexus_tui.data.dataset import Dataset
+from nexus_tui.data.windows import target_bytes, validation_windows
+from nexus_tui.lm.hybrid import HybridLM
+
+_TOKENS_AT_ONCE = 4096
+
+
+@dataclass(frozen=True)
+class Validation:
+    """The validation windows of a dataset, ready to be scored."""
+
+    inputs: "np.ndarray[tuple[int, int], np.dtype[np.int64]]"
+    """[windows, length]"""
+    targets: "np.ndarray[tuple[int, int], np.dtype[np.int64]]"
+    """[windows, length]"""
+    bytes: int
+    """How many bytes of text the targets stand for."""
+    protocol: str
+
+    def losses(self, model: HybridLM) -> "Iterator[np.ndarray[tuple[int], np.dtype[np.float32]]]":
+        """Mean loss of each window in nats per token, a few windows at a time: [some windows]."""
+        count, length = self.inputs.shape
+        at_once = max(1, _TOKENS_AT_ONCE // length)
+        for start in range(0, count, at_once):
+            part = slice(start, start + at_once)
+            with torch.inference_mode():
+                losses = model.loss(
+                    torch.from_numpy(self.inputs[part]),
+                    torch.from_numpy(self.targets[part]),
+                    reduction="none",
+                )
+                yield losses.double().mean(-1).float().numpy()
+
+    def bits_per_byte(self, loss: float) -> float:
+        """A mean loss over these windows, in nats per token, as bits per byte of their text."""
+        return loss * self.targets.size / self.bytes / math.log(2)
+
+
+def summary(losses: "np.ndarray[tuple[int], np.dtype[np.float32]]") -> tuple[float, float]:
+    """Mean over windows and its standard error: [windows] -> nats per token, nats per token."""
+    exact = losses.astype(np.float64)
+    stderr = float(exact.std(ddof=1)) / math.sqrt(len(exact)) if len(exact) > 1 else 0.0
+    return float(exact.mean()), stderr
+
+
+def validation(dataset: Dataset, window: int) -> Validation:
+    """The validation windows of a dataset. Raises CorpusError if its text is too short for one."""
+    inputs, targets = validation_windows(dataset.validation, window)
+    covered = int(target_bytes(targets, dataset.token_bytes).sum())
+    return Validation(inputs, targets, covered, dataset.protocol(window))

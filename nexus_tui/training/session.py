@@ -1,0 +1,121 @@
+"""A training session: the thread that trains a run, owned by no screen."""
+
+import re
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Self
+
+from nexus_tui.config import ConfigError, RunConfig
+from nexus_tui.runs.checkpoints import Checkpoint
+from nexus_tui.runs.journal import Journal
+from nexus_tui.runs.lock import RunLock
+from nexus_tui.runs.run import Run, RunError
+from nexus_tui.training.control import Control, Stop
+
+_NAME = re.compile(r"[^\W_][\w.+-]{0,99}")
+
+
+class SessionError(Exception):
+    """Training cannot begin; the message says why and what to do."""
+
+
+class Session:
+    """Trains one run in a thread of its own. Torch is imported in that thread and not before.
+
+    The thread is no daemon and belongs to no screen: a screen that ends does not end it.
+    """
+
+    def __init__(self, folder: Path, config: RunConfig, checkpoint: Checkpoint | None) -> None:
+        self.folder = folder
+        self.control = Control()
+        self.error: BaseException | None = None
+        """What ended the thread, if it was not its own decision. The journal has the sentence."""
+        self.wake: Callable[[], None] | None = None
+        """Called by the trainer's thread when the journal has grown. A hint to look; carries nothing."""
+        self._config = config
+        self._checkpoint = checkpoint
+        self._lock = RunLock(folder)
+        self._thread = threading.Thread(target=self._train, name=f"train {folder.name}", daemon=False)
+
+    @classmethod
+    def start(cls, runs_folder: Path, config: RunConfig, name: str = "") -> Self:
+        """Begin a new run. Its folder and journal exist when this returns.
+
+        `name` defaults to the preset's with the first free number. Raises SessionError.
+        """
+        if name and not _NAME.fullmatch(name):
+            raise SessionError(f"{name!r} cannot name a run; use letters, digits and . _ + - (100 at most).")
+        folder = runs_folder / name if name else _free_folder(runs_folder, config.preset or "run")
+        try:
+            runs_folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir()
+            (folder / "run.toml").write_text(config.to_toml(), "utf-8")
+            Journal(folder / "journal.jsonl").close()
+        except FileExistsError:
+            raise SessionError(
+                f"there is a run {folder.name} already; resume it or choose another name."
+            ) from None
+        except OSError as error:
+            raise SessionError(f"{folder} cannot be written ({error.strerror}).") from None
+        session = cls(folder, config, None)
+        session._thread.start()
+        return session
+
+    @classmethod
+    def resume(cls, folder: Path, which: str | int | None = None) -> Self:
+        """Go on with a run from a checkpoint, by step or name; None is the newest (or the start).
+
+        Raises SessionError, RunError (no such run or checkpoint), RunLockedError (somebody trains it).
+        """
+        run = Run.open(folder)
+        try:
+            config = RunConfig.check(run.config, str(folder / "run.toml"))
+        except ConfigError as error:
+            raise SessionError(f"{run.name} cannot be resumed: {error}") from None
+        checkpoint = run.newest_checkpoint() if which is None else run.checkpoint(which)
+        if checkpoint and checkpoint.step >= config.budget.steps:
+            raise SessionError(
+                f"{run.name} has finished its {config.budget.steps} steps; resume it from an earlier one."
+            )
+        session = cls(folder, config, checkpoint)
+        session._thread.start()
+        return session
+
+    @property
+    def alive(self) -> bool:
+        """Whether the thread still trains."""
+        return self._thread.is_alive()
+
+    def stop(self) -> None:
+        """Ask it to save and end. Returns at once."""
+        self.control.request(Stop())
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait until it has ended, or for `timeout` seconds."""
+        self._thread.join(timeout)
+
+    def _train(self) -> None:
+        try:
+            from nexus_tui.training.trainer import Trainer
+
+            Trainer(Run(self.folder), self._config, self.control, self._woken).train(self._checkpoint)
+        except BaseException as error:
+            self.error = error
+        finally:
+            self._lock.release()
+            self._woken()
+
+    def _woken(self) -> None:
+        if self.wake:
+            self.wake()
+
+
+def _free_folder(runs_folder: Path, preset: str) -> Path:
+    number = 1
+    while (runs_folder / f"{preset}-{number}").exists():
+        number += 1
+    return runs_folder / f"{preset}-{number}"
+
+
+__all__ = ["RunError", "Session", "SessionError"]

@@ -1,0 +1,277 @@
+"""The trainer: steps, evaluates, saves and samples, and writes each of these into the run's journal."""
+
+import os
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from nexus_tui import __version__
+from nexus_tui.config import RunConfig
+from nexus_tui.data.corpus import load_corpus
+from nexus_tui.data.dataset import prepare
+from nexus_tui.data.tokenizer import load_tokenizer
+from nexus_tui.lm.generation import Sampling
+from nexus_tui.lm.hybrid import parameter_count
+from nexus_tui.lm.selective_scan import warm_up
+from nexus_tui.runs import journal as j
+from nexus_tui.runs import truth
+from nexus_tui.runs.checkpoints import Checkpoint, link_best, remove_unfinished, save_checkpoint
+from nexus_tui.runs.run import Run
+from nexus_tui.training import control as c
+from nexus_tui.training.evaluation import Validation, summary, validation
+from nexus_tui.training.learner import TOKENIZER, DivergedError, Learner
+from nexus_tui.training.sampling import Sampler
+
+
+@dataclass
+class _Requests:
+    """Wishes taken at a step boundary that are carried out together."""
+
+    save: bool = False
+    evaluate: bool = False
+    sample: bool = False
+    stop: bool = False
+
+
+class Trainer:
+    """Trains one run in the calling thread, from its first step or a checkpoint to its end.
+
+    The caller holds the run's lock. Everything that happens is journalled; `wake` is only called to say that
+    the journal has grown.
+    """
+
+    def __init__(self, run: Run, config: RunConfig, control: c.Control, wake: Callable[[], None]) -> None:
+        self._run = run
+        self._config = config
+        self._control = control
+        self._wake = wake
+        self._journal = j.Journal(run.folder / "journal.jsonl")
+        self._learner: Learner
+        self._validation: Validation
+
+    def train(self, checkpoint: Checkpoint | None) -> None:
+        """Train to the end of the budget or until told to stop. A failure is journalled and raised."""
+        try:
+            self._prepare(checkpoint)
+            reason = self._steps()
+            self._append(j.EndedEvent(step=self._learner.step, reason=reason), durable=True)
+        except DivergedError as error:
+            newest = self._run.newest_checkpoint()
+            where = f"step {newest.step}" if newest else "the start"
+            self._fail(f"stopped before a harmful update: {error}; resume from {where} with a lower rate.")
+        except Exception as error:
+            self._fail(str(error) or type(error).__name__)
+            raise
+        finally:
+            self._journal.close()
+
+    def _prepare(self, checkpoint: Checkpoint | None) -> None:
+        config, folder = self._config, self._run.folder
+        remove_unfinished(folder)
+        self._append(
+            j.DeviceEvent(
+                pid=os.getpid(),
+                host=socket.gethostname(),
+                device="cpu",
+                threads=torch.get_num_threads(),
+                torch=torch.__version__,
+            )
+        )
+        self._activity("reading the corpus")
+        tokenizer = load_tokenizer(folder / TOKENIZER) if (folder / TOKENIZER).exists() else None
+        corpus = load_corpus(config.data.corpus)
+        dataset = prepare(
+            corpus,
+            config.data.tokenizer,
+            config.model.vocab_size,
+            config.data.validation,
+            tokenizer=tokenizer,
+        )
+        dataset.require(config.data.window)
+        dataset.tokenizer.save(str(folder / TOKENIZER))
+        self._validation = validation(dataset, config.data.window)
+        self._learner = Learner(config, dataset)
+        self._activity("compiling the kernels (once on a machine)")
+        warm_up()
+        if self._run.started is None:
+            self._append(
+                j.StartedEvent(
+                    version=__version__,
+                    parameters=parameter_count(self._learner.model),
+                    corpus_sha256=corpus.sha256,
+                    train_tokens=len(dataset.train),
+                    validation_tokens=len(dataset.validation),
+                    validation_bytes=dataset.validation_bytes,
+                ),
+                durable=True,
+            )
+        elif self._run.started.corpus_sha256 != corpus.sha256:
+            raise ValueError(
+                f"the corpus {config.data.corpus} is not the one this run was trained on (SHA-256 differs); "
+                "put the old text back or start a new run."
+            )
+        if checkpoint:
+            self._learner.load(checkpoint)
+        if checkpoint or len(self._run.steps):
+            name = checkpoint.name if checkpoint else ""
+            self._append(j.ResumedEvent(step=self._learner.step, checkpoint=name), durable=True)
+        self._run.refresh()
+
+    def _steps(self) -> str:
+        """Step to the end. Returns why it ended: `finished` or `stopped`."""
+        learner, config = self._learner, self._config
+        total = config.budget.steps
+        if learner.step and self._name() not in {e.name for e in self._run.evaluations}:
+            self._evaluate()  # killed between its save and its evaluation
+        while learner.step < total:
+            wishes = self._take_wishes()
+            if wishes.stop:
+                self._save()
+                return "stopped"
+            self._carry_out(wishes)
+            stepped = learner.advance()
+            self._append(
+                j.StepEvent(
+                    step=learner.step,
+                    loss=stepped.loss,
+                    lr=stepped.lr,
+                    grad_norm=stepped.grad_norm,
+                    tokens=learner.tokens,
+                    seconds=round(stepped.seconds, 6),
+                )
+            )
+            last = learner.step == total
+            evaluate = last or learner.step % config.evaluation.every == 0
+            save = last or learner.step % config.checkpoint.every == 0
+            self._carry_out(_Requests(save=save, evaluate=evaluate, sample=evaluate))
+        return "finished"
+
+    def _take_wishes(self) -> _Requests:
+        """All waiting wishes; while paused, waits for more."""
+        wishes, paused = _Requests(), False
+        while act := self._control.take(wait=paused):
+            match act:
+                case c.Pause() | c.Continue():
+                    wanted = isinstance(act, c.Pause)
+                    if wanted != paused:
+                        paused = wanted
+                        self._append(
+                            j.ControlledEvent(step=self._learner.step, act="pause" if paused else "continue")
+                        )
+                case c.ScaleRate(scale):
+                    self._learner.rate_scale = scale
+                    self._append(j.ControlledEvent(step=self._learner.step, act="rate_scale", value=scale))
+                case c.Note(text):
+                    self._append(j.NotedEvent(step=self._learner.step, text=text))
+                case c.Stop():
+                    wishes.stop, paused = True, False
+                case c.Save():
+                    wishes.save = True
+                case c.Evaluate():
+                    wishes.evaluate = True
+                case c.Sample():
+                    wishes.sample = True
+            if paused:
+                self._carry_out(wishes)
+                wishes = _Requests()
+        return wishes
+
+    def _carry_out(self, wishes: _Requests) -> None:
+        if wishes.save or wishes.evaluate:
+            self._save()
+        if wishes.evaluate:
+            self._evaluate()
+        if wishes.sample:
+            self._sample()
+
+    def _name(self) -> str:
+        self._run.refresh()
+        return self._run.checkpoint_name(self._run.branches[-1].index, self._learner.step)
+
+    def _save(self) -> None:
+        """Save the current step, unless it is on disk. If the disk cannot take it, say so and go on."""
+        step, name = self._learner.step, self._name()
+        if not step or name in self._run.checkpoints:
+            return
+        self._activity("saving")
+        try:
+            saved = save_checkpoint(self._run.folder / "checkpoints" / name, step, self._learner.write)
+        except Exception as error:
+            if not isinstance(error, OSError) and "I/O" not in str(error) and "space" not in str(error):
+                raise  # safetensors wraps the disk's errors in its own
+            self._append(j.FaultedEvent(step=step, message=f"step {step} could not be saved: {error}"))
+            return
+        self._append(
+            j.SavedEvent(step=step, checkpoint=name, sha256=saved.sha256, bytes=saved.bytes), durable=True
+        )
+        self._run.refresh()
+
+    def _evaluate(self) -> None:
+        """Score the current weights on every validation window, and let `best` point to the true best."""
+        step, name = self._learner.step, self._name()
+        self._activity("evaluating")
+        started = j.now()
+        losses = np.concatenate(list(self._validation.losses(self._learner.model)))
+        self._keep_window_losses(name, losses)
+        loss, stderr = summary(losses)
+        self._append(
+            j.EvaluatedEvent(
+                step=step,
+                checkpoint=name,
+                loss=loss,
+                stderr=stderr,
+                bits_per_byte=self._validation.bits_per_byte(loss),
+                windows=len(losses),
+                protocol=self._validation.protocol,
+                seconds=(j.now() - started).total_seconds(),
+            ),
+            durable=True,
+        )
+        self._run.refresh()
+        ranked = truth.best(self._run)
+        link_best(self._run.folder, ranked.checkpoint if ranked else None)
+
+    def _keep_window_losses(self, name: str, losses: "np.ndarray[tuple[int], np.dtype[np.float32]]") -> None:
+        folder = self._run.folder / "evaluations"
+        try:
+            folder.mkdir(exist_ok=True)
+            temporary = folder / f".writing-{name}.npy"
+            np.save(temporary, losses, allow_pickle=False)
+            temporary.replace(folder / f"{name}.npy")
+        except OSError as error:
+            message = f"the windows' losses of step {self._learner.step} could not be saved: {error}"
+            self._append(j.FaultedEvent(step=self._learner.step, message=message))
+
+    def _sample(self) -> None:
+        """Continue the fixed prompts, always with the same random numbers, so that steps compare."""
+        config = self._config.sampling
+        self._activity("sampling")
+        sampler = Sampler(self._learner.model, self._learner.dataset.tokenizer)
+        seed = self._config.run.seed
+        sampling = Sampling(temperature=config.temperature, max_tokens=config.max_tokens, seed=seed)
+        for prompt in config.prompts:
+            text = "".join(piece.text for piece in sampler.stream(prompt, sampling))
+            self._append(
+                j.SampledEvent(
+                    step=self._learner.step,
+                    prompt=prompt,
+                    text=text,
+                    seed=seed,
+                    temperature=config.temperature,
+                )
+            )
+
+    def _activity(self, activity: str) -> None:
+        step = self._learner.step if hasattr(self, "_learner") else 0
+        self._append(j.ActivityEvent(step=step, activity=activity))
+
+    def _fail(self, message: str) -> None:
+        step = self._learner.step if hasattr(self, "_learner") else 0
+        self._append(j.EndedEvent(step=step, reason="failed", message=message), durable=True)
+
+    def _append(self, event: j.Event, durable: bool = False) -> None:
+        self._journal.append(event, durable=durable)
+        self._wake()
