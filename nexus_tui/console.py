@@ -59,7 +59,7 @@ def print_runs(runs: list[Run]) -> None:
             _number(row["best_bits_per_byte"]),
             f"★ {row['best_step']:,}" if row["best_step"] is not None else "",
         )
-    Console().print(table)
+    _console().print(table)
 
 
 def checkpoint_rows(run: Run) -> list[dict[str, Any]]:
@@ -106,7 +106,7 @@ def print_checkpoints(run: Run) -> None:
             "" if row["on_line"] else f"branch {row['branch']}, abandoned",
             style=None if row["on_line"] else "dim",
         )
-    Console().print(table)
+    _console().print(table)
 
 
 def follow(session: Session) -> str:
@@ -261,6 +261,11 @@ def _table(*columns: str) -> Table:
             column.removeprefix(">"), justify="right" if column.startswith(">") else "left", no_wrap=True
         )
     return table
+
+
+def _console() -> Console:
+    """Standard output; into a file or pipe, wide enough for every column."""
+    return Console() if sys.stdout.isatty() else Console(width=160)
 
 
 def _finite(value: float) -> float | None:

@@ -77,7 +77,7 @@ class Trainer:
                 host=socket.gethostname(),
                 device="cpu",
                 threads=torch.get_num_threads(),
-                torch=torch.__version__,
+                torch=str(torch.__version__),
             )
         )
         self._activity("reading the corpus")
@@ -250,9 +250,9 @@ class Trainer:
         config = self._config.sampling
         self._activity("sampling")
         sampler = Sampler(self._learner.model, self._learner.dataset.tokenizer)
-        seed = self._config.run.seed
-        sampling = Sampling(temperature=config.temperature, max_tokens=config.max_tokens, seed=seed)
-        for prompt in config.prompts:
+        for number, prompt in enumerate(config.prompts):
+            seed = self._config.run.seed + number  # else all prompts would end in the same words
+            sampling = Sampling(temperature=config.temperature, max_tokens=config.max_tokens, seed=seed)
             text = "".join(piece.text for piece in sampler.stream(prompt, sampling))
             self._append(
                 j.SampledEvent(
