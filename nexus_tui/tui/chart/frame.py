@@ -1,0 +1,101 @@
+"""A frame of cells: one character and one style each, and what changed since the frame before."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.cells import get_character_cell_size
+from rich.segment import Segment
+from rich.style import Style
+from textual.strip import Strip
+
+from nexus_tui.tui import theme
+
+CONTINUED = 0
+"""Right half of a wide character."""
+
+
+class Look(NamedTuple):
+    """What a style is made of; the palette turns it into colours."""
+
+    role: str
+    dim: bool = False
+    bold: bool = False
+    on: str | None = None
+
+
+class Styles:
+    """Styles by number, so that a frame is an array."""
+
+    def __init__(self, palette: theme.Palette) -> None:
+        self.palette = palette
+        self._number: dict[Look, int] = {}
+        self.looks: list[Look] = []
+        self.styles: list[Style] = []
+        self.number(Look("text"))
+
+    def number(self, look: Look) -> int:
+        """Number of a style, always the same for the same look."""
+        found = self._number.get(look)
+        if found is None:
+            found = self._number[look] = len(self.looks)
+            self.looks.append(look)
+            self.styles.append(theme.style(self.palette, look.role, dim=look.dim, bold=look.bold, on=look.on))
+        return found
+
+
+class Frame:
+    """Characters and styles of a widget's cells, [height, width] each."""
+
+    def __init__(self, width: int, height: int, styles: Styles) -> None:
+        self.width, self.height, self.styles = width, height, styles
+        self.glyphs: NDArray[np.int32] = np.full((height, width), ord(" "), np.int32)
+        self.looks: NDArray[np.int16] = np.zeros((height, width), np.int16)
+
+    def write(self, y: int, x: int, text: str, look: Look, stop: int | None = None) -> int:
+        """Write text from (x, y) up to column `stop`; the column after it is returned."""
+        stop = self.width if stop is None else min(stop, self.width)
+        if not 0 <= y < self.height:
+            return x
+        number = self.styles.number(look)
+        for character in text:
+            cells = get_character_cell_size(character)
+            if cells == 0:
+                continue
+            if x + cells > stop:
+                break
+            if x >= 0:
+                self.glyphs[y, x] = ord(character)
+                self.glyphs[y, x + 1 : x + cells] = CONTINUED
+                self.looks[y, x : x + cells] = number
+            x += cells
+        return x
+
+    def changes(self, old: Frame | None) -> list[tuple[int, int, int]]:
+        """Spans (row, first column, column after the last) that differ from `old`; all of them if sizes do."""
+        if old is None or old.glyphs.shape != self.glyphs.shape or old.styles is not self.styles:
+            return [(y, 0, self.width) for y in range(self.height)]
+        differs = (self.glyphs != old.glyphs) | (self.looks != old.looks)
+        spans = []
+        for y in np.flatnonzero(differs.any(axis=1)).tolist():
+            columns = np.flatnonzero(differs[y])
+            spans.append((y, int(columns[0]), int(columns[-1]) + 1))
+        return spans
+
+    def strip(self, y: int) -> Strip:
+        """Row `y` as Textual draws it."""
+        glyphs, looks = self.glyphs[y], self.looks[y]
+        cuts = [0, *(np.flatnonzero(looks[1:] != looks[:-1]) + 1).tolist(), self.width]
+        styles = self.styles.styles
+        segments = []
+        for start, stop in zip(cuts, cuts[1:], strict=False):
+            text = glyphs[start:stop].tobytes().decode("utf-32-le")
+            segments.append(Segment(text.replace("\0", ""), styles[looks[start]]))
+        return Strip(segments, self.width)
+
+    def text(self) -> str:
+        """The frame as plain text, for tests and files."""
+        rows = (row.tobytes().decode("utf-32-le").replace("\0", "").rstrip() for row in self.glyphs)
+        return "\n".join(rows)

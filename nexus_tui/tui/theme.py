@@ -1,0 +1,393 @@
+"""Colours and glyphs: two calm palettes, the terminal's own sixteen colours, and none at all.
+
+Colours carry meaning through *roles* (`live`, `best`, `warn`, …); screens name roles, never colours. Data colours
+are from Okabe and Ito (2008), "Color Universal Design", which stay apart for colour-blind eyes; series also differ in a
+sign, so that colour is never the only difference. Roles are CSS variables too: `color: $best;`.
+"""
+
+from __future__ import annotations
+
+import locale
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from rich.style import Style
+from textual.color import Color, ColorParseError
+from textual.theme import Theme
+
+if TYPE_CHECKING:
+    from textual.app import App
+
+
+@dataclass(frozen=True, eq=False)
+class Palette:
+    """Colour of every role, as Textual writes colours (`#rrggbb` or `ansi_…`), and of up to eight series.
+
+    Roles: text, muted (secondary text), faint (axes, rules), ghost (grid), background, live, train, val, best, warn, error, good, rate
+    (learning rate), forecast, cursor (crosshair), note.
+    """
+
+    name: str
+    dark: bool
+    roles: Mapping[str, str]
+    series: tuple[str, ...]
+    colorless: bool = False
+    """Emphasis by attributes (bold, dim) only: NO_COLOR."""
+    blends: bool = field(default=True)
+    """Colours can be mixed (RGB); sixteen colours cannot, and dim instead."""
+
+
+_NIGHT = "#0f1217"
+_PAPER = "#fbfaf7"
+
+DARK = Palette(
+    "nexus-dark",
+    True,
+    {
+        "text": "#d8dce2",
+        "muted": "#87909c",
+        "faint": "#4a525d",
+        "ghost": "#262c34",
+        "background": _NIGHT,
+        "live": "#56b4e9",
+        "train": "#56b4e9",
+        "val": "#e69f00",
+        "best": "#f0e442",
+        "warn": "#e8743b",
+        "error": "#ff5f5f",
+        "good": "#2bb38a",
+        "rate": "#2bb38a",
+        "forecast": "#a8935a",
+        "cursor": "#9aa4b1",
+        "note": "#cc79a7",
+    },
+    ("#56b4e9", "#e69f00", "#2bb38a", "#cc79a7", "#f0e442", "#e8743b", "#4c8fd6", "#c8ccd2"),
+)
+
+LIGHT = Palette(
+    "nexus-light",
+    False,
+    {
+        "text": "#23282f",
+        "muted": "#626b77",
+        "faint": "#a9afb8",
+        "ghost": "#e3e3df",
+        "background": _PAPER,
+        "live": "#0072b2",
+        "train": "#0072b2",
+        "val": "#b86e00",
+        "best": "#8a6a00",
+        "warn": "#c2410c",
+        "error": "#c01c28",
+        "good": "#00795a",
+        "rate": "#00795a",
+        "forecast": "#9a8340",
+        "cursor": "#626b77",
+        "note": "#a8437c",
+    },
+    ("#0072b2", "#b86e00", "#00795a", "#a8437c", "#8a6a00", "#c2410c", "#3c8fd0", "#4a4f57"),
+)
+
+# Okabe–Ito merges on sixteen colours: the terminal's own 14, 11, 13, 15 and their neighbours stay apart.
+ANSI = Palette(
+    "nexus-ansi",
+    True,
+    {
+        "text": "ansi_default",
+        "muted": "ansi_default",
+        "faint": "ansi_bright_black",
+        "ghost": "ansi_bright_black",
+        "background": "ansi_default",
+        "live": "ansi_bright_cyan",
+        "train": "ansi_bright_cyan",
+        "val": "ansi_bright_yellow",
+        "best": "ansi_bright_magenta",
+        "warn": "ansi_bright_red",
+        "error": "ansi_red",
+        "good": "ansi_bright_green",
+        "rate": "ansi_bright_green",
+        "forecast": "ansi_yellow",
+        "cursor": "ansi_default",
+        "note": "ansi_magenta",
+    },
+    (
+        "ansi_bright_cyan",
+        "ansi_bright_yellow",
+        "ansi_bright_magenta",
+        "ansi_bright_green",
+        "ansi_bright_white",
+        "ansi_bright_red",
+        "ansi_bright_blue",
+        "ansi_yellow",
+    ),
+    blends=False,
+)
+
+# NO_COLOR: the terminal's default colour throughout; roles differ by attribute (see `style`).
+PLAIN = Palette(
+    "nexus-plain",
+    True,
+    dict.fromkeys(DARK.roles, "ansi_default"),
+    ("ansi_default",) * 8,
+    colorless=True,
+    blends=False,
+)
+
+_BOLD = {"best", "val", "warn", "error", "live"}
+_DIM = {"muted", "faint", "ghost", "forecast", "note"}
+
+
+def _theme(palette: Palette, surface: str, panel: str) -> Theme:
+    roles = palette.roles
+    blends = palette.blends
+    variables = {
+        name: color for name, color in roles.items() if name not in ("text", "background", "warn", "error")
+    }
+    variables |= {
+        "warn": roles["warn"],
+        "footer-background": panel,
+        "footer-key-foreground": roles["text"],
+        "footer-description-foreground": roles["muted"],
+        "footer-item-background": "transparent",
+        "footer-key-background": "transparent",
+        "border": roles["faint"],
+        "border-blurred": roles["ghost"],
+        "scrollbar": roles["faint"],
+        "scrollbar-background": roles["background"],
+        "scrollbar-background-hover": roles["background"],
+        "scrollbar-background-active": roles["background"],
+        "scrollbar-corner-color": roles["background"],
+    }
+    if blends:
+        variables |= {
+            "text-muted": roles["muted"],
+            "block-cursor-background": Color.parse(panel).blend(Color.parse(roles["live"]), 0.22).hex,
+            "block-cursor-foreground": roles["text"],
+            "block-cursor-text-style": "bold",
+            "block-cursor-blurred-background": panel,
+            "block-cursor-blurred-foreground": roles["text"],
+            "input-selection-background": f"{roles['live']} 30%",
+        }
+    else:
+        variables |= {
+            "block-cursor-background": "ansi_default",
+            "block-cursor-foreground": "ansi_default",
+            "block-cursor-text-style": "bold reverse",
+            "block-cursor-blurred-background": "ansi_default",
+            "block-cursor-blurred-foreground": "ansi_default",
+            "block-cursor-blurred-text-style": "underline",
+            "input-cursor-text-style": "reverse",
+        }
+    return Theme(
+        name=palette.name,
+        primary=roles["live"],
+        secondary=roles["rate"],
+        accent=roles["best"],
+        warning=roles["warn"],
+        error=roles["error"],
+        success=roles["good"],
+        foreground=roles["text"],
+        background=roles["background"],
+        surface=surface,
+        panel=panel,
+        dark=palette.dark,
+        ansi=not blends,
+        variables=variables,
+    )
+
+
+PALETTES: dict[str, Palette] = {palette.name: palette for palette in (DARK, LIGHT, ANSI, PLAIN)}
+THEMES: tuple[Theme, ...] = (
+    _theme(DARK, "#151920", "#1b2028"),
+    _theme(LIGHT, "#f4f2ed", "#ebe9e3"),
+    _theme(ANSI, "ansi_default", "ansi_default"),
+    _theme(PLAIN, "ansi_default", "ansi_default"),
+)
+
+
+def register(app: App[Any], name: str | None = None) -> None:
+    """Give `app` these themes and choose one; NO_COLOR always gets the one without colour.
+
+    Raises:
+        ValueError: no theme is called `name`.
+    """
+    for theme in THEMES:
+        app.register_theme(theme)
+    if app.no_color:
+        app.theme = PLAIN.name
+        return
+    chosen = name or DARK.name
+    if chosen not in app.available_themes:
+        raise ValueError(
+            f"There is no theme {chosen!r}; there are {', '.join(sorted(app.available_themes))}."
+        )
+    app.theme = chosen
+
+
+def variable_defaults(dark: bool = True) -> dict[str, str]:
+    """CSS variables for themes that are not ours: return this from `App.get_theme_variable_defaults`."""
+    roles = (DARK if dark else LIGHT).roles
+    return {name: color for name, color in roles.items() if name not in ("text", "background", "error")}
+
+
+def palette(app: App[Any]) -> Palette:
+    """The palette of the app's current theme; a theme that is not ours gets ours with its background."""
+    if app.no_color:
+        return PLAIN
+    theme = app.current_theme
+    if theme.name in PALETTES:
+        return PALETTES[theme.name]
+    if app.native_ansi_color:
+        return ANSI
+    return _adopted(theme.name, theme.dark, app.theme_variables.get("background", _NIGHT))
+
+
+@lru_cache(8)
+def _adopted(name: str, dark: bool, background: str) -> Palette:
+    base = DARK if dark else LIGHT
+    return Palette(name, dark, {**base.roles, "background": background}, base.series)
+
+
+@lru_cache(512)
+def style(
+    palette: Palette, role: str, *, dim: bool = False, bold: bool = False, on: str | None = None
+) -> Style:
+    """Rich style of a role or colour (`#rrggbb`, `ansi_…` or any Textual colour name).
+
+    Args:
+        palette: whose colours.
+        role: a role of the palette, or a colour.
+        dim: blended towards the background (dim attribute where colours cannot be mixed).
+        bold: heavier.
+        on: background role or colour.
+
+    Raises:
+        ValueError: `role` is neither a role nor a colour.
+    """
+    if palette.colorless:
+        return Style(bold=(bold or role in _BOLD) and not dim, dim=dim or role in _DIM)
+    color = color_of(palette, role)
+    if dim and palette.blends:
+        color = color_of(palette, "background").blend(color, 0.42 if palette.dark else 0.38)
+    background = color_of(palette, on).rich_color if on else None
+    weak = not palette.blends and (dim or role in ("muted", "ghost"))
+    return Style(color=color.rich_color, bgcolor=background, bold=bold or None, dim=weak or None)
+
+
+def color_of(palette: Palette, role: str) -> Color:
+    """Textual colour of a role or colour name.
+
+    Raises:
+        ValueError: `role` is neither a role nor a colour.
+    """
+    try:
+        return Color.parse(palette.roles.get(role, role))
+    except ColorParseError:
+        raise ValueError(f"{role!r} is neither a role ({', '.join(palette.roles)}) nor a colour.") from None
+
+
+@dataclass(frozen=True)
+class Series:
+    """How one run of several is drawn: its colour and its sign."""
+
+    color: str
+    sign: str
+
+
+def series(palette: Palette, index: int) -> Series:
+    """Colour and sign of the run at `index`; the ninth has the colour of the first and another sign."""
+    signs = glyphs().signs
+    turn, place = divmod(index, len(palette.series))
+    return Series(palette.series[place], signs[(place + 3 * turn) % len(signs)])
+
+
+@dataclass(frozen=True)
+class Glyphs:
+    """Every sign that the program draws besides letters."""
+
+    ascii: bool
+    line: str
+    dot: str
+    star: str
+    up: str
+    down: str
+    cross: str
+    shade: str
+    vertical: str
+    axis: str
+    tick: str
+    corner: str
+    right: str
+    rule: str
+    resume: str
+    note: str
+    warn: str
+    missing: str
+    ellipsis: str
+    signs: tuple[str, ...]
+
+
+_UNICODE = Glyphs(
+    ascii=False,
+    line="─",
+    dot="●",
+    star="★",
+    up="▲",
+    down="▼",
+    cross="×",
+    shade="░",
+    vertical="┊",
+    axis="─",
+    tick="┬",
+    corner="└",
+    right="┘",
+    rule="│",
+    resume="↻",
+    note="◆",
+    warn="!",
+    missing="–",
+    ellipsis="…",
+    signs=("●", "■", "◆", "+", "○", "□", "◇", "×"),
+)
+_ASCII = Glyphs(
+    ascii=True,
+    line="-",
+    dot="o",
+    star="*",
+    up="^",
+    down="v",
+    cross="x",
+    shade=":",
+    vertical=":",
+    axis="-",
+    tick="+",
+    corner="+",
+    right="+",
+    rule="|",
+    resume="r",
+    note="n",
+    warn="!",
+    missing="-",
+    ellipsis="~",
+    signs=("o", "#", "@", "+", "%", "&", "=", "x"),
+)
+
+_ascii: bool | None = None
+
+
+def use_ascii(wanted: bool | None = True) -> None:
+    """Draw with ASCII only (`--ascii`); None asks the locale again."""
+    global _ascii
+    _ascii = wanted
+
+
+def glyphs() -> Glyphs:
+    """The glyphs that this terminal can show."""
+    global _ascii
+    if _ascii is None:
+        encoding = getattr(sys.__stdout__, "encoding", None) or locale.getpreferredencoding(False)
+        _ascii = "utf" not in encoding.lower()
+    return _ASCII if _ascii else _UNICODE
