@@ -2,6 +2,7 @@
 
 import math
 import sys
+from operator import itemgetter
 from typing import Any
 
 from rich.console import Console
@@ -41,7 +42,7 @@ def run_row(run: Run) -> dict[str, Any]:
         "steps": run.total_steps,
         "best_step": best.evaluation.step if best else None,
         "best_loss": best.evaluation.loss if best else None,
-        "best_bits_per_byte": best.evaluation.event.bits_per_byte if best else None,
+        "best_bits_per_byte": _finite(best.evaluation.bits_per_byte) if best else None,
     }
 
 
@@ -69,10 +70,10 @@ def checkpoint_rows(run: Run) -> list[dict[str, Any]]:
             "checkpoint": ranked.evaluation.name,
             "step": ranked.evaluation.step,
             "train_loss": _finite(ranked.evaluation.train_loss),
-            "validation_loss": ranked.evaluation.loss,
-            "stderr": ranked.evaluation.event.stderr,
-            "perplexity": ranked.evaluation.perplexity,
-            "bits_per_byte": ranked.evaluation.event.bits_per_byte,
+            "validation_loss": _finite(ranked.evaluation.loss),
+            "stderr": _finite(ranked.evaluation.stderr),
+            "perplexity": _finite(ranked.evaluation.perplexity),
+            "bits_per_byte": _finite(ranked.evaluation.bits_per_byte),
             "delta": _finite(ranked.delta),
             "best": ranked.best,
             "tied": ranked.tied,
@@ -98,7 +99,7 @@ def print_checkpoints(run: Run) -> None:
             _number(row["train_loss"]),
             _number(row["validation_loss"]),
             _number(row["stderr"]),
-            f"{row['perplexity']:.2f}",
+            _number(row["perplexity"], 2),
             _number(row["bits_per_byte"]),
             "—" if row["best"] else "" if row["delta"] is None else f"{row['delta']:+.4f}",
             "" if row["lr"] is None else f"{row['lr']:.2e}",
@@ -147,14 +148,20 @@ class _Lines:
             if self._activity and not self.run.steps["step"].size:
                 self.line(f"{self._activity} …")
         steps = self.run.steps
-        for row in range(self._rows, len(steps)):
-            if steps["step"][row] % self.EVERY == 0 or row == 0:
+        news: list[tuple[float, int, j.KnownEvent | None]] = [
+            (steps["time"][row], row, None) for row in range(self._rows, len(steps))
+        ]
+        news += [
+            (event.time.timestamp(), -1, event)
+            for event in self.run.log[self._events :]
+            if not isinstance(event, j.UnknownEvent)
+        ]
+        for _, row, event in sorted(news, key=itemgetter(0)):
+            if event is None and (row == 0 or steps["step"][row] % self.EVERY == 0):
                 self.step(row)
-        self._rows = len(steps)
-        for event in self.run.log[self._events :]:
-            if text := describe(event):
+            elif event is not None and (text := describe(event)):
                 self.line(text)
-        self._events = len(self.run.log)
+        self._rows, self._events = len(steps), len(self.run.log)
 
     def step(self, row: int) -> None:
         """Print one step."""
@@ -219,9 +226,10 @@ def describe(event: j.AnyEvent) -> str:
         case j.ResumedEvent():
             return f"resumed from step {event.step:,}"
         case j.EvaluatedEvent():
+            loss = math.nan if event.loss is None else event.loss
             return (
-                f"step {event.step:>6,} evaluated: validation loss {event.loss:.4f} ± {event.stderr:.4f}  "
-                f"perplexity {math.exp(min(event.loss, 700)):.2f}  bits/byte {event.bits_per_byte:.4f}"
+                f"step {event.step:>6,} evaluated: validation loss {loss:.4f} ± {event.stderr or 0:.4f}  "
+                f"perplexity {math.exp(min(loss, 700)):.2f}  bits/byte {event.bits_per_byte or math.nan:.4f}"
             )
         case j.SavedEvent():
             return f"step {event.step:>6,} saved: checkpoints/{event.checkpoint} ({event.bytes / 1e6:.1f} MB)"
@@ -272,5 +280,5 @@ def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.4f}"
+def _number(value: float | None, digits: int = 4) -> str:
+    return "" if value is None else f"{value:.{digits}f}"

@@ -91,13 +91,16 @@ class SavedEvent(Event, frozen=True):
 
 
 class EvaluatedEvent(Event, frozen=True):
-    """Loss over the validation windows in nats per token; `protocol` names windows, context and text."""
+    """Loss over the validation windows in nats per token; `protocol` names windows, context and text.
+
+    None stands for what is no finite number: JSON has no word for it.
+    """
 
     step: int
     checkpoint: str
-    loss: float
-    stderr: float
-    bits_per_byte: float
+    loss: float | None
+    stderr: float | None
+    bits_per_byte: float | None
     windows: int
     protocol: str
     seconds: float = 0.0

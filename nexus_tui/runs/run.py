@@ -49,13 +49,23 @@ class Evaluation:
 
     @property
     def loss(self) -> float:
-        """Validation loss, nats per token."""
-        return self.event.loss
+        """Validation loss, nats per token; NaN if it was no finite number."""
+        return _number(self.event.loss)
+
+    @property
+    def stderr(self) -> float:
+        """Standard error of the loss over windows, nats per token."""
+        return _number(self.event.stderr)
+
+    @property
+    def bits_per_byte(self) -> float:
+        """Validation loss in bits per byte of text: what compares runs with different tokenizers."""
+        return _number(self.event.bits_per_byte)
 
     @property
     def perplexity(self) -> float:
         """exp of the validation loss."""
-        return math.exp(min(self.loss, 700.0))
+        return math.exp(min(self.loss, 700.0)) if math.isfinite(self.loss) else math.nan
 
     @property
     def name(self) -> str:
@@ -303,9 +313,9 @@ class Run:
         if isinstance(event, j.StepEvent):
             record.steps.append(
                 step=event.step,
-                loss=math.nan if event.loss is None else event.loss,
+                loss=_number(event.loss),
                 lr=event.lr,
-                grad_norm=math.nan if event.grad_norm is None else event.grad_norm,
+                grad_norm=_number(event.grad_norm),
                 tokens=event.tokens,
                 seconds=event.seconds,
                 time=event.time.timestamp(),
@@ -342,3 +352,7 @@ class Run:
         steps = self.steps["step"][-TRAIN_STEPS:]
         losses = self.steps["loss"][-TRAIN_STEPS:][(steps <= step) & (steps > step - TRAIN_STEPS)]
         return float(losses.mean()) if len(losses) else math.nan
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value

@@ -1,0 +1,115 @@
+"""The journal: every event comes back, and damage costs no more than what is damaged."""
+
+import math
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nexus_tui.runs import journal as j
+
+EVENTS = [
+    j.StartedEvent(version="1", parameters=3, corpus_sha256="ab", train_tokens=9, validation_tokens=2),
+    j.DeviceEvent(pid=1, host="h", device="cpu", threads=2),
+    j.ActivityEvent(step=0, activity="compiling"),
+    j.StepEvent(step=1, loss=2.5, lr=1e-3, grad_norm=0.1, tokens=10, seconds=0.5),
+    j.SavedEvent(step=1, checkpoint="step_1", sha256="cd", bytes=4),
+    j.EvaluatedEvent(
+        step=1, checkpoint="step_1", loss=2.0, stderr=0.1, bits_per_byte=2.9, windows=3, protocol="p"
+    ),
+    j.SampledEvent(step=1, prompt="To be", text="or\nnot\x1b[2J", seed=1),
+    j.ControlledEvent(step=1, act="pause"),
+    j.NotedEvent(step=1, text="≈ here"),
+    j.FaultedEvent(step=1, message="disk"),
+    j.ResumedEvent(step=1, checkpoint="step_1"),
+    j.EndedEvent(step=2, reason="finished"),
+]
+
+
+def test_every_kind_of_event_comes_back(tmp_path: Path) -> None:
+    journal = j.Journal(tmp_path / "journal.jsonl")
+    journal.append(*EVENTS)
+    assert j.JournalReader(journal.path).read() == EVENTS
+    assert {type(event) for event in EVENTS} == set(j.KnownEvent.__args__)
+
+
+def test_a_reader_gets_each_event_once(tmp_path: Path) -> None:
+    journal, reader = j.Journal(tmp_path / "j"), j.JournalReader(tmp_path / "j")
+    seen = []
+    for event in EVENTS:
+        journal.append(event)
+        seen += reader.read()
+    assert seen == EVENTS
+    assert reader.read() == []
+
+
+def test_times_are_utc_and_losses_that_are_no_number_come_back_as_none(tmp_path: Path) -> None:
+    journal = j.Journal(tmp_path / "j")
+    journal.append(j.StepEvent(step=1, loss=math.nan, lr=0.0, grad_norm=math.inf, tokens=0, seconds=0))
+    (event,) = j.JournalReader(tmp_path / "j").read()
+    assert isinstance(event, j.StepEvent)
+    assert event.loss is None
+    assert event.grad_norm is None
+    assert abs((datetime.now(UTC) - event.time).total_seconds()) < 60
+
+
+@given(cut=st.integers(0, 400))
+def test_a_half_line_is_dropped_by_readers_and_cut_by_the_next_writer(
+    tmp_path_factory: pytest.TempPathFactory, cut: int
+) -> None:
+    path = tmp_path_factory.mktemp("cut") / "j"
+    j.Journal(path).append(*EVENTS[:4])
+    whole = path.read_bytes()
+    path.write_bytes(whole[:cut])
+    before = j.JournalReader(path).read()
+    assert before == EVENTS[: whole[:cut].count(b"\n")]
+    j.Journal(path).append(EVENTS[-1])
+    assert j.JournalReader(path).read() == [*before, EVENTS[-1]]
+
+
+def test_a_half_line_longer_than_a_block_is_cut(tmp_path: Path) -> None:
+    path = tmp_path / "j"
+    j.Journal(path).append(EVENTS[0])
+    with path.open("ab") as file:
+        file.write(b"x" * 200_000)
+    j.Journal(path).append(EVENTS[1])
+    assert j.JournalReader(path).read() == EVENTS[:2]
+
+
+def test_unknown_kinds_are_kept_and_damaged_lines_counted(tmp_path: Path) -> None:
+    path = tmp_path / "j"
+    path.write_bytes(b'{"event":"later","x":1}\nnot json\n\xff\xfe\n\n{"event":"step","step":"one"}\n[1]\n')
+    reader = j.JournalReader(path)
+    first, second = reader.read()
+    assert first == j.UnknownEvent("later", {"event": "later", "x": 1})
+    assert isinstance(second, j.UnknownEvent)
+    assert reader.damaged == 3
+
+
+@given(st.binary(max_size=300))
+def test_no_line_can_stop_a_reader(line: bytes) -> None:
+    j.decode(line)
+
+
+def test_what_a_full_disk_refuses_is_written_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = j.Journal(tmp_path / "j")
+    journal.append(EVENTS[0])
+    write, room = os.write, [20]
+
+    def full(file: int, data: bytes) -> int:
+        if not room[0]:
+            raise OSError(28, "No space left on device")
+        part, room[0] = data[: room[0]], 0
+        return write(file, part)
+
+    monkeypatch.setattr(os, "write", full)
+    journal.append(EVENTS[1])
+    assert isinstance(journal.failure, OSError)
+    monkeypatch.setattr(os, "write", write)
+    assert j.JournalReader(journal.path).read() == EVENTS[:1]
+    journal.append(EVENTS[2])
+    assert journal.failure is None
+    assert j.JournalReader(journal.path).read() == EVENTS[:3]
