@@ -1,0 +1,107 @@
+"""The list of checkpoints: its columns, and what each of them says of a row."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from nexus_tui.tui import format, theme
+from nexus_tui.tui.checkpoint_rows import Row, Span
+from nexus_tui.tui.listing import Cell, Column, Listing
+from nexus_tui.tui.listing import Row as Line
+
+COLUMNS = (
+    Column("step", "step", 9, right=True, priority=0),
+    Column("train", "train", 7, right=True, priority=7),
+    Column("val", "val", 7, right=True, priority=1),
+    Column("stderr", "±", 6, right=True, priority=10),
+    Column("ppl", "ppl", 6, right=True, priority=4),
+    Column("bpb", "bits/byte", 9, right=True, priority=5),
+    Column("delta", "Δ best", 7, right=True, priority=2),
+    Column("tie", "tie", 3, priority=3),
+    Column("weights", "weights", 7, priority=6),
+    Column("lineage", "lineage", 15, priority=6, grow=4),
+    Column("age", "saved", 6, right=True, priority=8),
+    Column("size", "size", 7, right=True, priority=9),
+)
+"""All of them; the ones with high priorities go first where there is no room."""
+
+_WEIGHTS = {"kept": "muted", "gone": "faint", "damaged": "error"}
+_ASCII = str.maketrans("├└│─→≈±Δ∞–", "|`|->~+d8-")
+
+
+def drawn(text: str) -> str:
+    """A text of ours with the signs that this terminal has."""
+    return text.translate(_ASCII) if theme.glyphs().ascii else text
+
+
+def cells(row: Row, now: float, mark: Span | None = None) -> dict[str, Cell]:
+    """What a row shows, by column: text and role. `now` in epoch seconds; `mark` stands for its weights."""
+    evaluation = row.evaluation
+    first, second = ("faint", "faint") if row.abandoned else ("text", "muted")
+    missing = format.MISSING
+    star = f"{theme.glyphs().star} " if row.best else ""
+    shown: dict[str, Cell] = {
+        "step": (f"{star}{row.step:,}", "best" if row.best else first),
+        "weights": mark or (row.weights or missing, _WEIGHTS.get(row.weights, second)),
+        "lineage": (row.lineage, second),
+        "age": (_age(now - row.saved.time.timestamp()) if row.saved else missing, second),
+        "size": (format.size(row.saved.bytes) if row.saved else missing, second),
+        "delta": ("best", "best") if row.best else (format.delta(row.delta), second),
+        "tie": (_tie(row), "val"),
+    }
+    if evaluation is None:
+        shown |= dict.fromkeys(("train", "val", "stderr", "ppl", "bpb"), (missing, "faint"))
+    else:
+        # Figures under another protocol stand there, but do not look comparable.
+        measured = first if row.ranked else "faint"
+        shown |= {
+            "train": (format.loss(evaluation.train_loss), second),
+            "val": (format.loss(evaluation.loss), "best" if row.best else measured),
+            "stderr": (format.loss(evaluation.event.stderr), second),
+            "ppl": (format.perplexity(evaluation.perplexity), measured),
+            "bpb": (format.loss(evaluation.event.bits_per_byte), measured),
+        }
+    return {key: (drawn(text), role) for key, (text, role) in shown.items()}
+
+
+def _tie(row: Row) -> str:
+    if row.best or not row.ranked or math.isnan(row.delta):
+        return ""
+    return "?" if row.tied is None else "≈" if row.tied else ""
+
+
+def _age(seconds: float) -> str:
+    """How long ago, to the minute: a count of seconds would repaint its row every second."""
+    return "<1 min" if seconds < 60 else format.age(seconds)
+
+
+class CheckpointTable(Listing):
+    """Checkpoints as a list. Until the user moves the cursor it stands on the best."""
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(_columns(lineage=False), id=id)
+        self._followed: str | None = None
+
+    def show_checkpoints(self, rows: Sequence[Row], now: float, marks: Mapping[str, Span]) -> None:
+        """Take new rows; `now` in epoch seconds, `marks` in place of the weights by checkpoint name."""
+        columns = _columns(lineage=any(row.lineage for row in rows))
+        if columns != self._all:
+            self._all = columns
+            self.on_resize()
+        following = self.current == self._followed
+        self.show([Line(row.name, cells(row, now, marks.get(row.name))) for row in rows])
+        if following:
+            best = next((row.name for row in rows if row.best), rows[-1].name if rows else None)
+            if best is not None:
+                self.go_to(best)
+            self._followed = self.current
+
+    def forget(self) -> None:
+        """Other rows come, of another run: the cursor follows their best again."""
+        self.show([])
+        self._followed = None
+
+
+def _columns(lineage: bool) -> tuple[Column, ...]:
+    return tuple(column for column in COLUMNS if lineage or column.key != "lineage")

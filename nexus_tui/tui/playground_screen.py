@@ -1,0 +1,264 @@
+"""Mode 5: give a checkpoint a prompt and read what it writes, while training goes on or not."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Horizontal
+from textual.timer import Timer
+from textual.widgets import Input, Select, TextArea
+
+from nexus_tui.runs.checkpoints import Checkpoint
+from nexus_tui.runs.run import Run
+from nexus_tui.tui import format, theme
+from nexus_tui.tui.checkpoint_rows import Row, Span, rows, signature
+from nexus_tui.tui.copying import copy, state_folder
+from nexus_tui.tui.keybar import KeyBar
+from nexus_tui.tui.keys import Where, bindings
+from nexus_tui.tui.number_field import NumberField, Setting
+from nexus_tui.tui.prompt_editor import History, PromptEditor
+from nexus_tui.tui.safe import plain
+from nexus_tui.tui.screen import ModeScreen
+from nexus_tui.tui.text_view import TextView
+from nexus_tui.tui.words import Words
+from nexus_tui.tui.writer import Writer
+
+SETTINGS = (
+    Setting("temperature", "temperature", 0.8, 0, 100, 0.1, whole=False, width=4),
+    Setting("top_k", "top-k", 0, 0, 1_000_000, 5, width=4),
+    Setting("top_p", "top-p", 1, 0, 1, 0.05, whole=False, width=4, above=True),
+    Setting("max_tokens", "tokens", 200, 1, 1_000_000, 50, width=5),
+    Setting("seed", "seed", 0, 0, 2**64 - 1, 1, width=6),
+)
+FRAME = 0.1
+"""Seconds between two looks at what was written: ten updates a second at most, however fast the model is."""
+FIRST_PROMPT = "To be, or not to be"
+
+_STATES: dict[str, Span] = {
+    "opening": ("opening the checkpoint", "live"),
+    "writing": ("writing", "live"),
+    "done": ("done", "good"),
+    "stopped": ("stopped", "warn"),
+    "failed": ("failed", "error"),
+}
+
+
+class PlaygroundScreen(ModeScreen):
+    """Checkpoint, prompt, settings; below them the text as it comes, and its figures."""
+
+    WHERE: ClassVar[Where] = "playground"
+    CSS_PATH = "playground_screen.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = bindings("playground")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._run: Run | None = None
+        self._current: Run | None = None
+        """The app's run as of the last look: another one there is another one here."""
+        self._rows: list[Row] = []
+        self._drawn: tuple[object, ...] = ()
+        self._name: str | None = None
+        """The checkpoint to write with."""
+        self._chosen = False
+        """Whether the user chose it; until then it is the true best."""
+        self._writer: Writer | None = None
+        self._timer: Timer | None = None
+        self._frames = 0
+
+    def compose(self) -> ComposeResult:
+        """Source, prompt and settings above; text and figures below."""
+        with Horizontal(id="source"):
+            yield Select[str]([], prompt="no run", compact=True, id="run")
+            yield Select[str]([], prompt="no checkpoint", compact=True, id="checkpoint")
+            yield Words(id="about")
+        yield PromptEditor(History(state_folder() / "prompts.jsonl"), id="prompt")
+        with Horizontal(id="settings"):
+            for setting in SETTINGS:
+                yield NumberField(setting)
+        yield TextView(id="text")
+        yield Words(id="figures")
+        yield KeyBar(self.WHERE)
+
+    def on_mount(self) -> None:
+        """Begin at the prompt."""
+        self._timer = self.set_interval(FRAME, self._pump, pause=True)
+        editor = self.query_one(PromptEditor)
+        editor.write(FIRST_PROMPT)
+        editor.focus()
+        self.query_one(TextView).hint("^r writes what follows the prompt; the same seed gives the same text.")
+
+    def on_unmount(self) -> None:
+        """Leave no thread writing."""
+        if self._writer:
+            self._writer.stop()
+
+    # Choosing a checkpoint -------------------------------------------------------------------------------
+
+    def choose(self, run: Run, name: str) -> None:
+        """Write with this checkpoint from now on."""
+        self._current, self._run = self.nexus.current, run
+        self._name, self._chosen, self._drawn = name, True, ()
+        self.record_changed()
+
+    def record_changed(self) -> None:
+        """Keep the lists of runs and checkpoints up to date; until the user chooses, choose the true best."""
+        current = self.nexus.current
+        if current is not self._current:
+            self._current, self._run, self._chosen = current, current, False
+        run = self._run
+        names = [other.name for other in self.nexus.runs]
+        news = (tuple(names), signature(run) if run else None)
+        if news == self._drawn:
+            return
+        self._drawn = news
+        self._rows = [row for row in rows(run) if row.checkpoint] if run else []
+        kept = [row.name for row in self._rows]
+        best = next((row.name for row in self._rows if row.best), kept[-1] if kept else None)
+        if not self._chosen or self._name not in kept:
+            self._name, self._chosen = best, False
+        self._draw_source(names)
+
+    def _draw_source(self, names: list[str]) -> None:
+        run = self._run
+        if run and run.name not in names:
+            names = [*names, run.name]
+        with self.prevent(Select.Changed):
+            _options(
+                self.query_one("#run", Select), [(plain(name), name) for name in names], run and run.name
+            )
+            options = [(self._option(row), row.name) for row in reversed(self._rows)]
+            _options(self.query_one("#checkpoint", Select), options, self._name)
+        place = next((i for i, row in enumerate(self._rows, start=1) if row.name == self._name), 0)
+        about: list[Span] = [(f"{place} of {len(self._rows)}", "muted")] if place else []
+        self.query_one("#about", Words).show([], about)
+        self.show_keys()
+
+    def _option(self, row: Row) -> str:
+        star = f"{theme.glyphs().star} " if row.best else "  "
+        loss = f"   {format.loss(row.evaluation.loss)} nats" if row.evaluation else ""
+        return f"{star}{row.step:>7,}{loss}"
+
+    def on_select_changed(self, event: Select.Changed) -> None:
+        """Another run, or another checkpoint of it."""
+        if not isinstance(event.value, str):
+            return
+        if event.select.id == "run":
+            run = next((run for run in self.nexus.runs if run.name == event.value), None)
+            if run and run is not self._run:
+                self._run, self._chosen, self._drawn = run, False, ()
+                self.record_changed()
+        elif event.value != self._name:
+            self._name, self._chosen = event.value, True
+            self._draw_source([other.name for other in self.nexus.runs])
+
+    def action_step(self, direction: int) -> None:
+        """The checkpoint before or after."""
+        names = [row.name for row in self._rows]
+        if self._name in names:
+            place = max(0, min(names.index(self._name) + direction, len(names) - 1))
+            self._name, self._chosen = names[place], True
+            self._draw_source([other.name for other in self.nexus.runs])
+
+    @property
+    def checkpoint(self) -> Checkpoint | None:
+        """The checkpoint to write with."""
+        return next((row.checkpoint for row in self._rows if row.name == self._name), None)
+
+    # Writing ---------------------------------------------------------------------------------------------
+
+    def why_not(self, action: str) -> str:
+        """Writing needs a checkpoint, copying a text."""
+        if action == "generate" and self.checkpoint is None:
+            return "No checkpoint to write with yet: train a run (n), or choose another one above."
+        if action == "copy" and not self.query_one(TextView).text:
+            return "Nothing is written yet: ^r writes."
+        return ""
+
+    def action_generate(self) -> None:
+        """Write, with what the fields say now; a text that is being written ends."""
+        settings: dict[str, Any] = {}
+        for field in self.query(NumberField):
+            if field.reason:
+                field.take_focus()
+                self.nexus.say(field.reason, "warn")
+                return
+            settings[field.setting.id] = field.value
+        checkpoint, editor = self.checkpoint, self.query_one(PromptEditor)
+        if checkpoint is None:
+            return
+        if self._writer:
+            self._writer.stop()
+        editor.remember()
+        self._writer = Writer(checkpoint, editor.text, settings)
+        self.query_one(TextView).begin(editor.text)
+        self._writer.start()
+        self._frames = 0
+        self._show_figures()
+        if self._timer:
+            self._timer.resume()
+        self.show_keys()
+
+    def action_stop(self) -> None:
+        """Stop writing; else stop editing; else go back to the training screen."""
+        text = self.query_one(TextView)
+        if self._writer and self._writer.live:
+            self._writer.stop()
+        elif isinstance(self.focused, (TextArea, Input, Select)):
+            text.focus()
+        else:
+            self.nexus.switch_mode("training")
+
+    def action_edit(self) -> None:
+        """Go to the prompt."""
+        self.query_one(PromptEditor).focus()
+
+    def action_copy(self) -> None:
+        """Copy prompt and text."""
+        text = self.query_one(TextView).text
+        self.nexus.say(copy(self.app, text, f"{len(text):,} characters"))
+
+    def _pump(self) -> None:
+        """Show what came since the last time."""
+        writer = self._writer
+        if writer is None:
+            return
+        live = writer.live  # asked before taking: what comes between the two is taken
+        text = self.query_one(TextView)
+        text.append("".join(piece.text for piece in writer.take()))
+        self._frames += 1
+        if not live:
+            text.finish()
+            if self._timer:
+                self._timer.pause()
+            self._show_figures()
+        elif self._frames % 3 == 0:  # figures that change ten times a second cannot be read
+            self._show_figures()
+
+    def _show_figures(self) -> None:
+        writer = self._writer
+        if writer is None:
+            return
+        figures = writer.figures
+        left: list[Span] = [_STATES[writer.state]]
+        if writer.error:
+            left.append((f": {plain(writer.error)}", "error"))
+        elif figures.tokens:
+            left += [
+                (f"   {figures.tokens:,} tokens", "text"),
+                (f"   {format.speed(figures.speed)}", "text"),
+                (f"   {format.loss(figures.loss)} nats/token", "muted"),
+                (f"   {format.loss(figures.bits_per_byte)} bits/byte", "muted"),
+            ]
+        step, seed = writer.checkpoint.step, writer.settings["seed"]
+        self.query_one("#figures", Words).show(left, [(f"step {step:,}   seed {seed}", "muted")])
+
+
+def _options(select: Select[str], options: list[tuple[str, str]], value: str | None) -> None:
+    """Give a list other options and choose one."""
+    if getattr(select, "shown", None) != options:
+        select.set_options(options)
+        select.shown = options  # type: ignore[attr-defined]
+    if value is not None and value in {name for _, name in options} and select.value != value:
+        select.value = value

@@ -1,0 +1,140 @@
+"""A text that grows at its end: wrapped as it comes, and only the lines that changed are repainted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.cells import get_character_cell_size
+from rich.segment import Segment
+from textual.geometry import Region, Size
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from nexus_tui.tui import theme
+from nexus_tui.tui.untrusted import visible
+
+
+def wrap(text: str, start: int, end: int, width: int) -> Iterator[tuple[int, int]]:
+    """Lines of at most `width` cells for a paragraph, as offsets; broken after spaces where there are any."""
+    line, column, space = start, 0, 0
+    for index in range(start, end):
+        cells = get_character_cell_size(text[index])
+        if column + cells > width:
+            if text[index] == " ":  # a space at the edge hangs over it
+                yield line, index
+                line, column, space = index + 1, 0, 0
+                continue
+            cut = space if space > line else index
+            if cut > line:
+                yield line, cut
+            line, space = cut, 0
+            column = sum(get_character_cell_size(character) for character in text[line:index])
+        column += cells
+        if text[index] == " ":
+            space = index + 1
+    yield line, end
+
+
+class TextView(ScrollView, can_focus=True):
+    """Shows a prompt (bold) and what follows it. Keeps to the end while the end is in sight."""
+
+    DEFAULT_CSS = "TextView { background: $background; scrollbar-size-vertical: 1; overflow-x: hidden; }"
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._text = ""
+        self._bold = 0  # the prompt's length
+        self._lines: list[tuple[int, int]] = []
+        self._paragraph = 0  # the first line of the last paragraph
+        self._live = False
+        self._hint = ""
+
+    @property
+    def text(self) -> str:
+        """All of it as shown: control characters are symbols."""
+        return self._text
+
+    def begin(self, prompt: str) -> None:
+        """Start anew with a prompt."""
+        self._text = visible(prompt, theme.glyphs().ascii)
+        self._bold = len(self._text)
+        self._lines, self._paragraph, self._live = [], 0, True
+        self._wrap()
+        self.refresh()
+        self.scroll_end(animate=False, force=True)
+
+    def append(self, text: str) -> None:
+        """Add to the end."""
+        if not text:
+            return
+        follow = self.scroll_offset.y >= self.max_scroll_y - 1
+        before = self._lines
+        self._text += visible(text, theme.glyphs().ascii)
+        self._wrap()
+        same = 0
+        for old, new in zip(before, self._lines, strict=False):
+            if old != new:
+                break
+            same += 1
+        self._repaint_from(same)
+        if follow and self.max_scroll_y > self.scroll_offset.y:
+            self.scroll_end(animate=False, force=True)
+
+    def finish(self) -> None:
+        """Nothing more comes."""
+        if self._live:
+            self._live = False
+            self._repaint_from(len(self._lines) - 1)
+
+    def hint(self, text: str) -> None:
+        """What to say while there is no text."""
+        if text != self._hint:
+            self._hint = text
+            self.refresh()
+
+    def on_resize(self) -> None:
+        """Wrap all of it to the new width."""
+        self._lines, self._paragraph = [], 0
+        self._wrap()
+        self.refresh()
+
+    def _wrap(self) -> None:
+        """Bring the lines up to date from the last paragraph on."""
+        width = max(1, self.size.width - 1)  # room for the mark at the end
+        lines = self._lines[: self._paragraph]
+        start = self._lines[self._paragraph][0] if self._paragraph < len(self._lines) else 0
+        while True:
+            newline = self._text.find("\n", start)
+            self._paragraph = len(lines)
+            lines.extend(wrap(self._text, start, len(self._text) if newline < 0 else newline, width))
+            if newline < 0:
+                break
+            start = newline + 1
+        self._lines = lines
+        self.virtual_size = Size(0, len(lines))
+
+    def _repaint_from(self, line: int) -> None:
+        top = max(0, line - self.scroll_offset.y)
+        bottom = min(self.size.height, len(self._lines) - self.scroll_offset.y)
+        if top < bottom:
+            self.refresh(Region(0, top, self.size.width, bottom - top))
+
+    def render_line(self, y: int) -> Strip:
+        """One line: the prompt's part bold, the rest plain, a mark at the end while more may come."""
+        width, base = self.size.width, self.rich_style
+        index = y + self.scroll_offset.y
+        palette = theme.palette(self.app)
+        if not self._text and not self._live:
+            segments = [Segment(self._hint, theme.style(palette, "muted"))] if y == 0 else []
+        elif index < len(self._lines):
+            start, end = self._lines[index]
+            cut = min(max(self._bold, start), end)
+            segments = [
+                Segment(self._text[start:cut], theme.style(palette, "text", bold=True)),
+                Segment(self._text[cut:end], theme.style(palette, "text")),
+            ]
+            if self._live and index == len(self._lines) - 1:
+                segments.append(Segment("_" if theme.glyphs().ascii else "▌", theme.style(palette, "live")))
+        else:
+            segments = []
+        return Strip(segments).adjust_cell_length(width).apply_style(base)
