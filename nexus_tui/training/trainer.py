@@ -48,6 +48,7 @@ class Trainer:
         self._config = config
         self._control = control
         self._wake = wake
+        self._resumed: Checkpoint | None = None
         self._journal = j.Journal(run.folder / "journal.jsonl")
         self._learner: Learner
         self._validation: Validation
@@ -113,6 +114,7 @@ class Trainer:
                 f"the corpus {config.data.corpus} is not the one this run was trained on (SHA-256 differs); "
                 "put the old text back or start a new run."
             )
+        self._resumed = checkpoint
         if checkpoint:
             self._learner.load(checkpoint)
         if checkpoint or len(self._run.steps):
@@ -123,10 +125,9 @@ class Trainer:
     def _steps(self) -> str:
         """Step to the end. Returns why it ended: `finished` or `stopped`."""
         learner, config = self._learner, self._config
-        total = config.budget.steps
-        if learner.step and self._name() not in {e.name for e in self._run.evaluations}:
-            self._evaluate()  # killed between its save and its evaluation
-        while learner.step < total:
+        if self._due().evaluate and self._name() not in {e.name for e in self._run.evaluations}:
+            self._carry_out(self._due())  # killed between its save and its evaluation
+        while learner.step < config.budget.steps:
             wishes = self._take_wishes()
             if wishes.stop:
                 self._save()
@@ -143,11 +144,16 @@ class Trainer:
                     seconds=round(stepped.seconds, 6),
                 )
             )
-            last = learner.step == total
-            evaluate = last or learner.step % config.evaluation.every == 0
-            save = last or learner.step % config.checkpoint.every == 0
-            self._carry_out(_Requests(save=save, evaluate=evaluate, sample=evaluate))
+            self._carry_out(self._due())
         return "finished"
+
+    def _due(self) -> _Requests:
+        """What the configuration asks for after the current step."""
+        step, config = self._learner.step, self._config
+        last = step == config.budget.steps
+        evaluate = step > 0 and (last or step % config.evaluation.every == 0)
+        save = step > 0 and (last or step % config.checkpoint.every == 0)
+        return _Requests(save=save, evaluate=evaluate, sample=evaluate)
 
     def _take_wishes(self) -> _Requests:
         """All waiting wishes; while paused, waits for more."""
@@ -188,6 +194,9 @@ class Trainer:
             self._sample()
 
     def _name(self) -> str:
+        """The name for a checkpoint of the current step; before the first, that of the one resumed from."""
+        if self._resumed and self._resumed.step == self._learner.step:
+            return self._resumed.name
         self._run.refresh()
         return self._run.checkpoint_name(self._run.branches[-1].index, self._learner.step)
 
