@@ -1,0 +1,302 @@
+"""The app: a screen for each mode, one store of runs kept up to date, at most one run trained here."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar
+
+from textual.app import App, SystemCommand
+from textual.binding import BindingType
+from textual.screen import Screen
+
+from nexus_tui.runs.journal import now as utc_now
+from nexus_tui.runs.run import Run
+from nexus_tui.runs.store import Runs
+from nexus_tui.training.control import Control
+from nexus_tui.tui import theme
+from nexus_tui.tui.keybar import KeyBar
+from nexus_tui.tui.keys import BY_ID, Where, bindings, keys_at
+from nexus_tui.tui.launcher import Launcher, LaunchError, TrainingSession
+from nexus_tui.tui.screen import ModeScreen, perform
+from nexus_tui.tui.watch import LIVE, Watcher
+
+KEEP = "keep"
+"""What `run()` gives back when training is to go on without a screen."""
+STOPPED = "stopped"
+"""What `run()` gives back when training was told to save and stop."""
+
+
+def _runs() -> Screen[Any]:
+    from nexus_tui.tui.runs_screen import RunsScreen
+
+    return RunsScreen()
+
+
+def _training() -> Screen[Any]:
+    from nexus_tui.tui.training_screen import TrainingScreen
+
+    return TrainingScreen()
+
+
+def _checkpoints() -> Screen[Any]:
+    from nexus_tui.tui.checkpoints_screen import CheckpointsScreen
+
+    return CheckpointsScreen()
+
+
+def _playground() -> Screen[Any]:
+    from nexus_tui.tui.playground_screen import PlaygroundScreen
+
+    return PlaygroundScreen()
+
+
+class NexusApp(App[str]):
+    """Trains, watches and compares the runs of a folder.
+
+    Args:
+        runs_folder: where the runs are; it need not exist yet.
+        open_run: name of the run to begin with, in the training screen; default: the list of runs.
+        launcher: starts training.
+        clock: the time now, in UTC.
+        preload: import what training needs once the first screen is painted.
+    """
+
+    TITLE = "nexus-tui"
+    CSS_PATH = "app.tcss"
+    DEFAULT_MODE = "runs"
+    MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {
+        "runs": _runs,
+        "training": _training,
+        "checkpoints": _checkpoints,
+        "playground": _playground,
+    }
+    BINDINGS: ClassVar[list[BindingType]] = bindings("everywhere")
+    ESCAPE_TO_MINIMIZE = False
+
+    def __init__(
+        self,
+        runs_folder: Path,
+        open_run: str = "",
+        *,
+        launcher: Launcher | None = None,
+        clock: Callable[[], datetime] = utc_now,
+        preload: bool = True,
+        theme_name: str | None = None,
+    ) -> None:
+        super().__init__()
+        theme.register(self, theme_name)
+        self.runs_folder = runs_folder
+        self.store = Runs(runs_folder)
+        self.clock = clock
+        self.loaded = False
+        """Whether the folder has been read."""
+        self.current: Run | None = None
+        """The run that the screens show: the one being trained here, else the last one opened."""
+        self.session: TrainingSession | None = None
+        self._watcher = Watcher(self.store)
+        self._launcher = launcher or Launcher()
+        self._opened = open_run
+        self._preload = preload
+        self._minute = -1
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """Our roles as CSS variables, for themes that are not ours."""
+        return theme.variable_defaults()
+
+    # Keeping up ------------------------------------------------------------------------------------------
+
+    @property
+    def runs(self) -> list[Run]:
+        """Every run of the folder, newest journal first."""
+        return self._watcher.runs
+
+    def on_mount(self) -> None:
+        """Paint first; read the folder and import the rest after that."""
+        self.theme_changed_signal.subscribe(self, lambda _: self._colors_changed())
+        self.call_after_refresh(lambda: self.run_worker(self._begin(), exclusive=False))
+
+    async def _begin(self) -> None:
+        await asyncio.to_thread(self._watcher.look)
+        self.loaded = True
+        opened = next((run for run in self.runs if run.name == self._opened), None)
+        live = next((run for run in self.runs if run.holder), None)
+        self.current = opened or live or next(iter(self.runs), None)
+        if opened:
+            await self.switch_mode("training")
+        self._news()
+        self.set_interval(LIVE, self._tick)
+        if self._preload:
+            await asyncio.to_thread(self._launcher.warm)
+
+    def look(self) -> None:
+        """Read what is new of the run that is shown, now."""
+        if self.current:
+            self.current.refresh()
+
+    def _tick(self) -> None:
+        changed = self._watcher.tick(self.current)
+        if self.session and not self.session.alive:
+            self.session = None
+            changed = True
+        if self.current and self.current not in self.runs and not self.current.folder.exists():
+            self.current = next(iter(self.runs), None)
+            changed = True
+        minute = int(self.clock().timestamp()) // 60
+        if changed or minute != self._minute:  # ages are counted in minutes
+            self._minute = minute
+            self._news()
+
+    def _news(self) -> None:
+        screen = self.screen_stack[0]
+        if isinstance(screen, ModeScreen):
+            screen.record_changed()
+            screen.show_keys()
+
+    def _colors_changed(self) -> None:
+        for screen in self.screen_stack:
+            if isinstance(screen, ModeScreen):
+                screen.colors_changed()
+
+    # What screens ask for --------------------------------------------------------------------------------
+
+    @property
+    def training(self) -> Run | None:
+        """The run that this process trains."""
+        if self.session is None or not self.session.alive:
+            return None
+        folder = self.session.folder
+        return next((run for run in [self.current, *self.runs] if run and run.folder == folder), None)
+
+    @property
+    def control(self) -> Control | None:
+        """Takes wishes for the run that is shown, if this process trains it."""
+        if (
+            self.session
+            and self.session.alive
+            and self.current
+            and self.session.folder == self.current.folder
+        ):
+            return self.session.control
+        return None
+
+    def open(self, run: Run, mode: Where = "training") -> None:
+        """Show a run in a mode."""
+        self.current = run
+        self.switch_mode(mode)
+
+    def say(self, message: str, role: str = "text") -> None:
+        """One sentence in the footer for a while; a long one as a notice of its own."""
+        bars = list(self.screen.query(KeyBar))
+        if bars and len(message) < self.size.width - 1:
+            bars[0].say(message, role)
+        else:
+            super().notify(
+                message, severity="warning" if role in ("warn", "error") else "information", markup=False
+            )
+
+    def why_no_training(self) -> str:
+        """Why no run can be started or resumed here now; empty if one can."""
+        running = self.training
+        return f"{running.name} is being trained here; stop it first (2, then S)." if running else ""
+
+    async def start(self, model: str, overrides: list[str], name: str) -> None:
+        """Begin a new run and show it. Raises LaunchError."""
+        if reason := self.why_no_training():
+            raise LaunchError(reason)
+        self._watch_session(
+            await asyncio.to_thread(self._launcher.start, self.runs_folder, model, overrides, name)
+        )
+
+    async def resume(self, run: Run, which: str | int | None = None) -> None:
+        """Go on training a run from a checkpoint (None: the newest) and show it, or say why not."""
+        try:
+            if reason := self.why_no_training():
+                raise LaunchError(reason)
+            self._watch_session(await asyncio.to_thread(self._launcher.resume, run.folder, which))
+        except LaunchError as error:
+            from nexus_tui.tui.dialogs import ErrorDialog
+
+            self.push_screen(ErrorDialog(f"{run.name} was not resumed", str(error)))
+
+    def _watch_session(self, session: TrainingSession) -> None:
+        self.session = session
+        self._watcher.look()
+        self.current = next((run for run in self.runs if run.folder == session.folder), self.current)
+        if self.current_mode == "training":
+            self._news()
+        self.switch_mode("training")
+
+    # Actions of the keys that work everywhere ------------------------------------------------------------
+
+    async def action_key(self, id: str) -> None:
+        """What every key of the table is bound to."""
+        await perform(self.screen, BY_ID[id])
+
+    async def action_mode(self, mode: str) -> None:
+        """Show a mode's screen."""
+        await self.switch_mode(mode)
+
+    def action_new_run(self) -> None:
+        """Choose a model and a text, and train."""
+        if reason := self.why_no_training():
+            self.say(reason, "warn")
+            return
+        from nexus_tui.tui.new_run import NewRunDialog
+
+        self.push_screen(NewRunDialog())
+
+    def action_help(self) -> None:
+        """Show the keys that work here."""
+        from nexus_tui.tui.help import HelpScreen
+
+        where = self.screen.WHERE if isinstance(self.screen, ModeScreen) else "everywhere"
+        self.push_screen(HelpScreen(where))
+
+    async def action_quit(self) -> None:
+        """Leave; asks only while this process trains."""
+        run = self.training
+        if run is None:
+            self.exit()
+            return
+        from nexus_tui.tui.dialogs import QuitDialog
+
+        self.push_screen(QuitDialog(run.name, run.step), self._leave)
+
+    def action_interrupt(self) -> None:
+        """Ctrl-C: copy what is selected; else leave, after a save if this process trains."""
+        selected = getattr(self.focused, "selected_text", "") or self.screen.get_selected_text()
+        if selected:
+            self.copy_to_clipboard(selected)
+        elif self.training:
+            self._leave("s")
+        else:
+            self.exit()
+
+    def _leave(self, answer: str | None) -> None:
+        session = self.session
+        if answer == "k":
+            self.exit(KEEP)
+        elif answer == "s" and session:
+            from nexus_tui.tui.dialogs import Waiting
+
+            session.stop()
+            waiting = Waiting(
+                f"Saving {session.folder.name}",
+                "It ends after this step and a checkpoint.",
+                lambda: not session.alive,
+            )
+            self.push_screen(waiting, lambda _: self.exit(STOPPED))
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """The command palette: every key of the table that can act on this screen, and the app's own few."""
+        where = screen.WHERE if isinstance(screen, ModeScreen) else "everywhere"
+        for key in keys_at(where, "everywhere") if where != "everywhere" else keys_at(where):
+            if not key.palette:
+                continue
+            here = screen if isinstance(screen, ModeScreen) and key.where != "everywhere" else None
+            if here is None or not here.why_not(key.method):
+                yield SystemCommand(key.title, key.help, partial(perform, screen, key))
+        yield SystemCommand("Theme", "Choose the colours.", self.action_change_theme)
+        yield SystemCommand("Picture", "Save this screen as an SVG picture.", self.deliver_screenshot)

@@ -1,0 +1,212 @@
+"""Small questions over a screen: a choice, one line of text, a learning-rate scale, an error."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, TypeVar
+
+from rich.text import Text
+from textual import events
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Input, Static
+
+from nexus_tui.tui import theme
+from nexus_tui.tui.lines import ink
+from nexus_tui.tui.safe import plain
+
+T = TypeVar("T")
+
+
+class Dialog(ModalScreen[T]):
+    """A panel in the middle of the screen. Escape answers None."""
+
+    CSS_PATH = "dialogs.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "back", show=False)]
+
+    def ink(self, *parts: tuple[str, str] | str) -> Text:
+        """Text of (text, role) parts; a bare string is ordinary text. Never read as markup."""
+        palette = theme.palette(self.app)
+        text = Text(end="")
+        for part in parts:
+            words, role = (part, "text") if isinstance(part, str) else part
+            text.append(plain(words, "\n"), ink(palette, role))
+        return text
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One answer: the key that gives it, and what it does."""
+
+    key: str
+    label: str
+    does: str
+    sign: str = ""
+
+
+class ChoiceDialog(Dialog[str]):
+    """A question with a few answers, each saying what it does. Gives back the key of the answer, or None."""
+
+    def __init__(self, title: str, sentence: str, choices: Sequence[Choice], role: str = "text") -> None:
+        super().__init__()
+        self._title, self._sentence, self._choices, self._role = title, sentence, choices, role
+
+    def compose(self) -> ComposeResult:
+        """Title, sentence, and a row for each answer."""
+        with Vertical(classes="panel"):
+            yield Static(self.ink((self._title, self._role + "!")), classes="title")
+            yield Static(self.ink(self._sentence), classes="sentence")
+            width = max(len(choice.label) for choice in self._choices)
+            for choice in [*self._choices, Choice("escape", "back", "Nothing changes.", "esc")]:
+                row = self.ink(
+                    (f"{choice.sign or choice.key:>5}", "live!"),
+                    f"  {choice.label:<{width}}  ",
+                    (choice.does, "muted"),
+                )
+                yield Static(row, classes="choice")
+
+    def on_key(self, event: events.Key) -> None:
+        """A choice's key answers."""
+        if event.key in {choice.key for choice in self._choices}:
+            event.stop()
+            self.dismiss(event.key)
+
+
+class LineDialog(Dialog[str]):
+    """One line of text. `check` turns it into an error sentence, or into nothing when it will do."""
+
+    def __init__(
+        self,
+        title: str,
+        sentence: str,
+        value: str = "",
+        placeholder: str = "",
+        check: Callable[[str], str] = lambda _: "",
+    ) -> None:
+        super().__init__()
+        self._title, self._sentence, self._value, self._placeholder = title, sentence, value, placeholder
+        self._check = check
+
+    def compose(self) -> ComposeResult:
+        """Title, sentence, field, and room for what is wrong."""
+        with Vertical(classes="panel"):
+            yield Static(self.ink((self._title, "text!")), classes="title")
+            yield Static(self.ink((self._sentence, "muted")), classes="sentence")
+            field = Input(self._value, self._placeholder, select_on_focus=True, compact=True)
+            field.cursor_blink = False
+            yield field
+            yield Static(classes="wrong")
+            yield Static(
+                self.ink(("enter", "live!"), (" does it   ", "muted"), ("esc", "live!"), (" back", "muted"))
+            )
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Enter: answer, or say what is wrong."""
+        event.stop()
+        wrong = self._check(event.value)
+        if wrong:
+            self.query_one(".wrong", Static).update(self.ink((wrong, "warn")))
+        else:
+            self.dismiss(event.value.strip())
+
+
+def rate_dialog(scale: float, scheduled: float) -> LineDialog:
+    """Ask for the factor on the scheduled learning rate; now `scale`, the schedule's own rate `scheduled`."""
+    return LineDialog(
+        "Scale the learning rate",
+        f"A factor on the schedule, which has {scheduled:.2e} here. 1 is as planned, 0.5 half of it.",
+        f"{scale:g}",
+        check=_wrong_scale,
+    )
+
+
+def _wrong_scale(text: str) -> str:
+    try:
+        scale = float(text.replace(",", "."))
+    except ValueError:
+        return f"{text!r} is no number; write a factor such as 0.5."
+    return "" if 0 < scale <= 100 else "Write a factor above 0 and up to 100."
+
+
+def note_dialog(step: int) -> LineDialog:
+    """Ask for a note at a step."""
+    return LineDialog(
+        f"Note at step {step:,}",
+        "It stays in the journal, at this step.",
+        placeholder="what you saw or changed",
+        check=lambda text: "" if text.strip() else "Write something, or press esc.",
+    )
+
+
+class ErrorDialog(Dialog[None]):
+    """Something failed: what, and what to do. Any of enter, escape, space closes it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter,space", "dismiss(None)", "back", show=False)]
+
+    def __init__(self, title: str, sentence: str) -> None:
+        super().__init__()
+        self._title, self._sentence = title, sentence
+
+    def compose(self) -> ComposeResult:
+        """Title and sentence."""
+        with Vertical(classes="panel"):
+            yield Static(self.ink((self._title, "warn!")), classes="title")
+            yield Static(self.ink(self._sentence), classes="sentence")
+            yield Static(self.ink(("esc", "live!"), (" back", "muted")))
+
+
+class QuitDialog(ChoiceDialog):
+    """Leaving while this process trains: `s` save and stop, `k` keep training without a screen."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+c", "answer('s')", "save and stop", show=False)]
+
+    def __init__(self, name: str, step: int) -> None:
+        super().__init__(
+            "Leave while training?",
+            f"{name} is at step {step:,}, and this program trains it.",
+            (
+                Choice(
+                    "s", "save and stop", "Saves a checkpoint, then leaves. r in the list of runs resumes it."
+                ),
+                Choice(
+                    "k",
+                    "keep training",
+                    "Closes the screen; training goes on in this terminal until it is done.",
+                ),
+            ),
+        )
+
+    def action_answer(self, key: str) -> None:
+        """Answer with the key of a choice."""
+        self.dismiss(key)
+
+
+class Waiting(Dialog[str]):
+    """Shown while something ends that must not be cut off; closes itself when `done` says so."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "nothing", show=False)]
+
+    def __init__(self, title: str, sentence: str, done: Callable[[], bool]) -> None:
+        super().__init__()
+        self._title, self._sentence, self._done = title, sentence, done
+
+    def compose(self) -> ComposeResult:
+        """Title and sentence."""
+        with Vertical(classes="panel"):
+            yield Static(self.ink((self._title, "live!")), classes="title")
+            yield Static(self.ink((self._sentence, "muted")), classes="sentence")
+
+    def on_mount(self) -> None:
+        """Ask from time to time."""
+        self.set_interval(0.1, self._look)
+
+    def _look(self) -> None:
+        if self._done() and self.is_current:
+            self.dismiss("done")
+
+    def action_nothing(self) -> None:
+        """Escape does not cut a save off."""
+
+
+AnyDialog = Dialog[Any]

@@ -1,0 +1,150 @@
+"""Every key of the program in one table, which bindings, footer, `?`, palette and documentation read."""
+
+# ruff: noqa: E501 (one key a line)
+
+from dataclasses import dataclass
+from typing import Literal
+
+from textual.binding import Binding, BindingType
+
+Where = Literal["everywhere", "list", "runs", "training", "checkpoints", "playground"]
+"""Where a key acts: on every screen, in every list of rows, or on one screen."""
+
+MODES: tuple[Where, ...] = ("runs", "training", "checkpoints", "playground")
+"""The screens that have a number, in the order of their numbers."""
+
+
+@dataclass(frozen=True)
+class Key:
+    """One key and what it does."""
+
+    id: str
+    """Unique and stable: a user's keymap names it."""
+    keys: str
+    """As Textual names keys; several are separated by commas."""
+    action: str
+    """Method `action_…` of the screen, or of the app for a key that works everywhere."""
+    label: str
+    """One or two words for the footer and the palette."""
+    help: str
+    """One sentence for `?` and the palette."""
+    where: Where
+    rank: int = 0
+    """Place in the footer, 1 first; 0 keeps it out."""
+    sign: str = ""
+    """How the key is written; empty: as Textual names it."""
+    palette: bool = True
+    """Whether the command palette lists it."""
+
+    @property
+    def method(self) -> str:
+        """The action without its arguments."""
+        return self.action.partition("(")[0].removeprefix("app.")
+
+    @property
+    def written(self) -> str:
+        """The key as people read it: `p`, `^r`, `←→`."""
+        return self.sign or self.keys.partition(",")[0].replace("ctrl+", "^").replace("escape", "esc")
+
+    @property
+    def title(self) -> str:
+        """Its line in the palette."""
+        return f"{self.label[:1].upper()}{self.label[1:]}  ({self.written})"
+
+
+TABLE: tuple[Key, ...] = (
+    # -- everywhere -------------------------------------------------------------------------------------
+    Key("mode.runs", "1", "mode('runs')", "runs", "List all runs.", "everywhere"),
+    Key("mode.training", "2", "mode('training')", "training", "Watch the run that is open.", "everywhere"),
+    Key(
+        "mode.checkpoints", "3", "mode('checkpoints')", "checkpoints",
+        "List the checkpoints of the run that is open, with the true best.", "everywhere",
+    ),
+    Key(
+        "mode.playground", "5", "mode('playground')", "playground",
+        "Give a checkpoint a prompt and read what it writes.", "everywhere",
+    ),
+    Key("new", "n", "new_run", "new run", "Choose a model and a text, and train.", "everywhere"),
+    Key("help", "question_mark", "help", "keys", "Show the keys that work here.", "everywhere", sign="?"),
+    Key("palette", "ctrl+p", "command_palette", "all", "Find any action by name.", "everywhere", palette=False),
+    Key("quit", "q,ctrl+q", "quit", "quit", "Leave; asks only while this program trains.", "everywhere"),
+    Key(
+        "interrupt", "ctrl+c", "interrupt", "save, stop and quit",
+        "Leave at once; if this program trains, it saves a checkpoint first.", "everywhere",
+    ),
+    # -- every list -------------------------------------------------------------------------------------
+    Key("list.down", "down,j", "down", "down", "Next row.", "list", sign="↓ j", palette=False),
+    Key("list.up", "up,k", "up", "up", "Row before.", "list", sign="↑ k", palette=False),
+    Key("list.page_down", "pagedown", "page(1)", "page down", "A screenful down.", "list", palette=False),
+    Key("list.page_up", "pageup", "page(-1)", "page up", "A screenful up.", "list", palette=False),
+    Key("list.first", "home", "first", "first", "First row.", "list", palette=False),
+    Key("list.last", "end", "last", "last", "Last row.", "list", palette=False),
+    # -- runs -------------------------------------------------------------------------------------------
+    Key("runs.open", "enter", "open", "open", "Open the run: its curves, checkpoints and samples.", "runs", 1),
+    Key("runs.new", "n", "app.new_run", "new run", "Choose a model and a text, and train.", "runs", 2, palette=False),
+    Key("runs.resume", "r", "resume", "resume", "Go on training from the newest checkpoint.", "runs", 3),
+    Key("runs.filter", "slash", "filter", "filter", "Show only the runs that contain a text.", "runs", 4, sign="/"),
+    Key("runs.unfilter", "escape", "unfilter", "all runs", "Show all runs again.", "runs", palette=False),
+    # -- training ---------------------------------------------------------------------------------------
+    Key(
+        "training.pause", "p", "pause", "pause",
+        "Pause at the next step, with everything kept in memory; again to continue.", "training", 1,
+    ),
+    Key("training.save", "s", "save", "save", "Save a checkpoint of this step.", "training", 2),
+    Key("training.evaluate", "e", "evaluate", "evaluate", "Save and evaluate this step.", "training", 3),
+    Key("training.sample", "g", "sample", "sample", "Let this step's weights continue the fixed prompts.", "training", 4),
+    Key("training.resume", "r", "resume", "resume", "Go on training from the newest checkpoint.", "training", 5),
+    Key("training.read_left", "left", "read(-1)", "read", "Read the curves one cell to the left.", "training", 6, "←→"),
+    Key("training.read_right", "right", "read(1)", "read right", "Read the curves one cell to the right.", "training", sign="→"),
+    Key("training.jump_left", "shift+left", "read(-20)", "jump left", "Read a twentieth of the chart to the left.", "training", sign="⇧←"),
+    Key("training.jump_right", "shift+right", "read(20)", "jump right", "Read a twentieth of the chart to the right.", "training", sign="⇧→"),
+    Key("training.next", "tab", "metric(1)", "next chart", "Put the next curve into the large chart.", "training", 7),
+    Key("training.previous", "shift+tab", "metric(-1)", "chart before", "Put the curve before into the large chart.", "training", sign="⇧tab"),
+    Key("training.log", "y", "log", "log", "Logarithmic or linear values in the large chart.", "training", 8),
+    Key("training.axis", "x", "axis", "x axis", "Count steps, tokens or time along the charts.", "training", 9),
+    Key("training.full", "f", "full", "full", "Nothing but the large chart; again for the rest.", "training", 10),
+    Key("training.smoother", "plus,equals_sign", "smooth(1)", "smoother", "Smooth the training curve more.", "training", sign="+"),
+    Key("training.rougher", "minus", "smooth(-1)", "less smooth", "Smooth the training curve less.", "training", sign="-"),
+    Key("training.raw", "0", "smooth(0)", "usual smoothing", "Smooth the training curve as usual.", "training"),
+    Key("training.lower", "left_square_bracket", "lower", "small charts", "Show or hide the small charts.", "training", sign="["),
+    Key("training.side", "right_square_bracket", "side", "side column", "Show or hide checkpoints, samples and events.", "training", sign="]"),
+    Key("training.live", "home", "live", "live", "Stop reading; follow the newest step.", "training"),
+    Key("training.rate", "L", "rate", "learning rate", "Scale the learning rate from the next step on.", "training", 11),
+    Key("training.note", "m", "note", "note", "Keep a note at this step.", "training", 12),
+    Key("training.stop", "S", "stop", "stop", "Save a checkpoint and end training.", "training", 13),
+    Key("training.back", "escape", "back", "back", "Leave the crosshair, the full chart, then this screen.", "training", palette=False),
+    # -- checkpoints ------------------------------------------------------------------------------------
+    Key("checkpoints.sample", "enter", "sample", "sample", "Open the playground with this checkpoint.", "checkpoints", 1),
+    Key("checkpoints.resume", "r", "resume", "resume", "Go on training from this checkpoint: a new branch.", "checkpoints", 2),
+    Key("checkpoints.verify", "v", "verify", "verify", "Hash every file of this checkpoint against its manifest.", "checkpoints", 3),
+    Key("checkpoints.copy", "y", "copy_path", "copy path", "Copy the path of this checkpoint.", "checkpoints", 4),
+    Key("checkpoints.best", "b", "best", "best", "Go to the true best.", "checkpoints", 5),
+    Key("checkpoints.back", "escape", "back", "back", "Go to the training screen.", "checkpoints", palette=False),
+    # -- playground -------------------------------------------------------------------------------------
+    Key("playground.generate", "ctrl+r", "generate", "generate", "Write what follows the prompt.", "playground", 1),
+    Key("playground.stop", "escape", "stop", "stop", "Stop writing; else leave the field; else leave this screen.", "playground", 2),
+    Key("playground.copy", "ctrl+y", "copy", "copy", "Copy prompt and text, to the clipboard and to a file.", "playground", 3),
+    Key("playground.edit", "e", "edit", "edit", "Write the prompt.", "playground", 4),
+    Key("playground.before", "left_square_bracket", "step(-1)", "checkpoint", "The checkpoint before.", "playground", 5, "[ ]"),
+    Key("playground.after", "right_square_bracket", "step(1)", "next checkpoint", "The checkpoint after.", "playground", sign="]"),
+)  # fmt: skip
+
+BY_ID = {key.id: key for key in TABLE}
+
+
+def keys_at(*places: Where) -> list[Key]:
+    """The keys of some places, in the table's order."""
+    return [key for key in TABLE if key.where in places]
+
+
+def footer_keys(where: Where) -> list[Key]:
+    """What the footer of a screen shows, most important first."""
+    return sorted((key for key in keys_at(where) if key.rank), key=lambda key: key.rank)
+
+
+def bindings(where: Where) -> list[BindingType]:
+    """Textual's bindings of a place; each calls `action_key` with the key's id, which says why if it cannot act."""
+    return [
+        Binding(key.keys, f"key('{key.id}')", key.label, show=False, id=key.id, tooltip=key.help, priority=False)
+        for key in keys_at(where)
+    ]

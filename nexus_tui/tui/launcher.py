@@ -1,0 +1,68 @@
+"""Starts training in this process. What is slow to import (pydantic, torch) is imported here, in a thread."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from nexus_tui.training.control import Control
+
+
+class LaunchError(Exception):
+    """Training cannot begin; the message is one sentence that says why and what to do."""
+
+
+class TrainingSession(Protocol):
+    """A thread that trains a run; `nexus_tui.training.session.Session` is one."""
+
+    folder: Path
+    control: Control
+
+    @property
+    def alive(self) -> bool:
+        """Whether it still trains."""
+
+    def stop(self) -> None:
+        """Ask it to save and end."""
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait until it has ended."""
+
+
+class Launcher:
+    """Starts and resumes runs. Every method blocks: call it in a thread."""
+
+    def warm(self) -> None:
+        """Import what training and sampling will need, so that they begin at once later."""
+        import nexus_tui.training.session  # the thread that trains imports torch
+        import nexus_tui.training.trainer  # noqa: F401
+
+    def start(self, runs_folder: Path, model: str, overrides: list[str], name: str) -> TrainingSession:
+        """Begin a new run of a preset, with `table.key=value` overrides. Raises LaunchError."""
+        from nexus_tui.config import RunConfig
+        from nexus_tui.training.session import Session
+
+        return _sentence(lambda: Session.start(runs_folder, RunConfig.load(model, overrides), name))
+
+    def resume(self, folder: Path, which: str | int | None = None) -> TrainingSession:
+        """Go on with a run from a checkpoint, by default the newest. Raises LaunchError."""
+        from nexus_tui.training.session import Session
+
+        return _sentence(lambda: Session.resume(folder, which))
+
+
+def override(key: str, value: str | int) -> str:
+    """One `table.key=value` with the value as TOML."""
+    return f"{key}={json.dumps(value, ensure_ascii=False)}"
+
+
+def _sentence(begin: Callable[[], TrainingSession]) -> TrainingSession:
+    from nexus_tui.config import ConfigError
+    from nexus_tui.runs.lock import RunLockedError
+    from nexus_tui.runs.run import RunError
+    from nexus_tui.training.session import SessionError
+
+    try:
+        return begin()
+    except (ConfigError, RunError, RunLockedError, SessionError, OSError) as error:
+        raise LaunchError(str(error)) from error

@@ -1,0 +1,206 @@
+"""A list of rows with a cursor: columns that give way in a stated order, and only changed lines repainted."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.binding import BindingType
+from textual.geometry import Region, Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from nexus_tui.tui import theme
+from nexus_tui.tui.keys import BY_ID, bindings
+from nexus_tui.tui.lines import ink
+from nexus_tui.tui.safe import fit
+
+GAP = 2
+"""Blank cells between columns."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column. Where there is no room for all, those with the highest `priority` go first."""
+
+    key: str
+    title: str
+    width: int
+    right: bool = False
+    priority: int = 0
+    grow: int = 0
+    """How many cells it may take beyond its width when there is room."""
+
+
+Cell = tuple[str, str]
+"""A text and the role (see `theme`) in which it is drawn."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row: what it stands for, and its cells by the columns' keys."""
+
+    id: str
+    cells: dict[str, Cell]
+
+
+def fitting(columns: Sequence[Column], width: int) -> list[Column]:
+    """The columns for a width of so many cells, in order, grown into what is left over."""
+    kept: dict[str, int] = {}
+    room = width - 1
+    for column in sorted(columns, key=lambda column: column.priority):
+        room -= column.width + GAP
+        if room < 0 and kept:
+            room += column.width + GAP
+            break
+        kept[column.key] = column.width
+    room += GAP  # after the last
+    for column in columns:
+        if column.key in kept and column.grow and room > 0:
+            more = min(column.grow, room)
+            kept[column.key] += more
+            room -= more
+    return [
+        Column(c.key, c.title, kept[c.key], c.right, c.priority, c.grow) for c in columns if c.key in kept
+    ]
+
+
+class Listing(ScrollView, can_focus=True):
+    """Rows under titles. `show` takes new ones; the cursor stays on what it was on."""
+
+    DEFAULT_CSS = """
+    Listing { background: $background; scrollbar-size-vertical: 1; overflow-x: hidden; }
+    Listing > .listing--cursor {
+        background: $block-cursor-blurred-background; text-style: $block-cursor-blurred-text-style;
+    }
+    Listing:focus > .listing--cursor {
+        background: $block-cursor-background; text-style: $block-cursor-text-style;
+    }
+    """
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"listing--cursor"}
+    BINDINGS: ClassVar[list[BindingType]] = bindings("list")
+
+    class Moved(Message):
+        """The cursor stands on another row."""
+
+    class Opened(Message):
+        """A row was clicked twice."""
+
+    def __init__(self, columns: Sequence[Column], *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.rows: list[Row] = []
+        self.cursor = 0
+        self._all = tuple(columns)
+        self._columns: list[Column] = []
+
+    @property
+    def current(self) -> str | None:
+        """What the row under the cursor stands for."""
+        return self.rows[self.cursor].id if self.rows else None
+
+    def show(self, rows: Sequence[Row]) -> None:
+        """Take new rows, and repaint the lines that read otherwise now."""
+        before, cursor, old = self.current, self.cursor, self.rows
+        self.rows = list(rows)
+        ids = [row.id for row in self.rows]
+        self.cursor = ids.index(before) if before in ids else max(0, min(cursor, len(ids) - 1))
+        if len(old) != len(self.rows):
+            self.virtual_size = Size(0, len(self.rows) + 1)
+            self.refresh()
+        else:
+            changed = {i for i, (a, b) in enumerate(zip(old, self.rows, strict=True)) if a != b}
+            self._repaint(changed | ({cursor, self.cursor} if cursor != self.cursor else set()))
+        if self.cursor != cursor:
+            self._follow()
+        if self.current != before:
+            self.post_message(self.Moved())
+
+    def go_to(self, id: str) -> None:
+        """Put the cursor on a row, if it is there."""
+        for index, row in enumerate(self.rows):
+            if row.id == id:
+                self._go(index)
+
+    def on_resize(self) -> None:
+        """Choose the columns that fit now."""
+        self._columns = fitting(self._all, self.size.width)
+        self.virtual_size = Size(0, len(self.rows) + 1)
+        self.refresh()
+        self._follow()
+
+    async def action_key(self, id: str) -> None:
+        """What the keys of a list are bound to."""
+        await self.run_action(BY_ID[id].action)
+
+    def action_down(self) -> None:
+        """Next row."""
+        self._go(self.cursor + 1)
+
+    def action_up(self) -> None:
+        """Row before."""
+        self._go(self.cursor - 1)
+
+    def action_page(self, pages: int) -> None:
+        """Move by so many screenfuls."""
+        self._go(self.cursor + pages * max(1, self.size.height - 2))
+
+    def action_first(self) -> None:
+        """First row."""
+        self._go(0)
+
+    def action_last(self) -> None:
+        """Last row."""
+        self._go(len(self.rows) - 1)
+
+    def on_click(self, event: events.Click) -> None:
+        """A click moves the cursor, a double one opens."""
+        index = event.y - 1 + self.scroll_offset.y
+        if event.y and index < len(self.rows):
+            self._go(index)
+            if event.chain == 2:
+                self.post_message(self.Opened())
+
+    def render_line(self, y: int) -> Strip:
+        """The titles, then the rows from the scroll position on."""
+        width, base, palette = self.size.width, self.rich_style, theme.palette(self.app)
+        if y == 0:
+            titles = {column.key: (column.title, "muted") for column in self._columns}
+            return self._strip(titles, palette, Style.null()).adjust_cell_length(width).apply_style(base)
+        index = y - 1 + self.scroll_offset.y
+        if index >= len(self.rows):
+            return Strip.blank(width, base)
+        here = index == self.cursor
+        under = self.get_component_rich_style("listing--cursor", partial=True) if here else Style.null()
+        strip = self._strip(self.rows[index].cells, palette, under)
+        return strip.extend_cell_length(width, under).crop(0, width).apply_style(base)
+
+    def _strip(self, cells: dict[str, Cell], palette: theme.Palette, under: Style) -> Strip:
+        segments = [Segment(" ", under)]
+        for column in self._columns:
+            text, role = cells.get(column.key, ("", "text"))
+            text = fit(text, column.width, column.right)
+            segments.append(Segment(text + " " * GAP, ink(palette, role) + under))
+        return Strip(segments)
+
+    def _go(self, index: int) -> None:
+        index = max(0, min(index, len(self.rows) - 1))
+        if index != self.cursor:
+            before, self.cursor = self.cursor, index
+            self._follow()
+            self._repaint({before, index})
+            self.post_message(self.Moved())
+
+    def _repaint(self, indices: set[int]) -> None:
+        top = self.scroll_offset.y
+        for index in indices:
+            if 0 <= index - top < self.size.height - 1:
+                self.refresh(Region(0, index - top + 1, self.size.width, 1))
+
+    def _follow(self) -> None:
+        """Scroll as little as shows the cursor."""
+        height, top = self.size.height - 1, self.scroll_offset.y
+        if height > 0 and (target := min(self.cursor, max(top, self.cursor - height + 1))) != top:
+            self.scroll_to(y=target, animate=False, force=True)

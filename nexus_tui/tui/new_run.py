@@ -1,0 +1,154 @@
+"""`n`: choose a model and a text, and train. Enter takes the marked model, Enter again starts."""
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, cast
+
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.widgets import Button, Input, Label, Static
+
+from nexus_tui.resources import model_files
+from nexus_tui.tui.dialogs import Dialog
+from nexus_tui.tui.launcher import LaunchError, override
+from nexus_tui.tui.listing import Column, Listing, Row
+from nexus_tui.tui.safe import plain
+
+DEFAULT = "nexus-byte"
+"""The model that is marked at first."""
+
+
+@dataclass(frozen=True)
+class Preset:
+    """What the dialog says of a model; the recipe itself is checked when training starts."""
+
+    name: str
+    description: str
+    corpus: str
+    steps: str
+
+
+def presets() -> list[Preset]:
+    """The shipped models, the default first."""
+    found = [_preset(name, path) for name, path in model_files().items()]
+    return sorted(found, key=lambda preset: (preset.name != DEFAULT, preset.name))
+
+
+def _preset(name: str, path: Path) -> Preset:
+    try:
+        tables: dict[str, Any] = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        return Preset(name, f"cannot be read: {error}", "", "")
+    corpus, steps = tables.get("data", {}).get("corpus", ""), tables.get("budget", {}).get("steps", "")
+    return Preset(name, str(tables.get("description", "")), str(corpus), str(steps))
+
+
+class NewRunDialog(Dialog[None]):
+    """Model, text, steps, name. What is left empty is as the model's recipe has it."""
+
+    CSS_PATH = "new_run.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "take", "take", show=False)]
+    AUTO_FOCUS = "Listing"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._presets = presets()
+
+    def compose(self) -> ComposeResult:
+        """The list of models, three fields, room for what is wrong, and the button."""
+        with Vertical(classes="panel"):
+            yield Static(self.ink(("New run", "text!")), classes="title")
+            yield Listing([Column("model", "model", 12), Column("is", "", 40, grow=40)])
+            for name, hint in (("corpus", "name or path of a text"), ("steps", ""), ("name", "")):
+                with Horizontal(classes="field"):
+                    yield Label(self.ink((name, "muted")))
+                    field = Input(placeholder=hint, compact=True, id=name)
+                    field.cursor_blink = False
+                    yield field
+            yield Static(classes="wrong")
+            with Horizontal(classes="field"):
+                yield Button("start", compact=True, id="start")
+                yield Static(
+                    self.ink(
+                        ("enter", "live!"), (" takes the model, then starts   ", "muted"),
+                        ("tab", "live!"), (" next field   ", "muted"), ("esc", "live!"), (" back", "muted"),
+                    ),
+                    classes="hint",
+                )  # fmt: skip
+
+    def on_mount(self) -> None:
+        """Mark the default."""
+        rows = [
+            Row(preset.name, {"model": (preset.name, "text!"), "is": (plain(preset.description), "muted")})
+            for preset in self._presets
+        ]
+        listing = self.query_one(Listing)
+        listing.styles.height = len(rows) + 1
+        listing.show(rows)
+        self._suggest()
+
+    @property
+    def preset(self) -> Preset:
+        """The marked model."""
+        return self._presets[self.query_one(Listing).cursor]
+
+    @on(Listing.Moved)
+    def _suggest(self) -> None:
+        """Show what an empty field means."""
+        preset = self.preset
+        self.query_one("#corpus", Input).placeholder = f"{preset.corpus}, or the path of a text"
+        self.query_one("#steps", Input).placeholder = preset.steps
+        self.query_one("#name", Input).placeholder = self._free_name(preset.name)
+
+    def _free_name(self, preset: str) -> str:
+        folder, number = self._app.runs_folder, 1
+        while (folder / f"{preset}-{number}").exists():
+            number += 1
+        return f"{preset}-{number}"
+
+    @property
+    def _app(self) -> Any:
+        return cast(Any, self.app)
+
+    def action_take(self) -> None:
+        """Take the marked model: go to the button."""
+        self.query_one("#start", Button).focus()
+
+    @on(Listing.Opened)
+    def _twice(self) -> None:
+        self.action_take()
+
+    @on(Input.Submitted)
+    @on(Button.Pressed)
+    def _go(self) -> None:
+        steps = self._value("steps").replace(",", "").replace("_", "")
+        if steps and not steps.isdecimal():
+            self._wrong(f"steps: {self._value('steps')!r} is no whole number.")
+            self.query_one("#steps", Input).focus()
+            return
+        overrides = [override("budget.steps", int(steps))] if steps else []
+        if self._value("corpus"):
+            overrides.append(override("data.corpus", self._value("corpus")))
+        self.query_one("#start", Button).disabled = True
+        self._wrong("")
+        self._start(overrides)
+
+    @work(exclusive=True)
+    async def _start(self, overrides: list[str]) -> None:
+        try:
+            await self._app.start(self.preset.name, overrides, self._value("name"))
+        except LaunchError as error:
+            self._wrong(str(error))
+        else:
+            self.dismiss()
+        finally:
+            self.query_one("#start", Button).disabled = False
+
+    def _value(self, name: str) -> str:
+        return self.query_one(f"#{name}", Input).value.strip()
+
+    def _wrong(self, sentence: str) -> None:
+        self.query_one(".wrong", Static).update(self.ink((sentence, "warn")))

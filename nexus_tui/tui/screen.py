@@ -1,0 +1,80 @@
+"""What the screens of all modes share: keys from the table, a footer, and news of the record."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+from textual.dom import DOMNode
+from textual.screen import Screen
+
+from nexus_tui.tui.keybar import KeyBar
+from nexus_tui.tui.keys import BY_ID, Key, Where, keys_at
+
+if TYPE_CHECKING:
+    from nexus_tui.tui.app import NexusApp
+
+WIDTHS = [(0, "-tiny"), (80, "-narrow"), (110, "-normal"), (150, "-wide")]
+HEIGHTS = [(0, "-low"), (30, "-tall"), (44, "-high")]
+
+
+class ModeScreen(Screen[None]):
+    """The screen of one mode. It draws from `self.nexus.current` and sends wishes to `self.nexus.control`.
+
+    A subclass names its place in the table of keys (`WHERE`, and `BINDINGS = bindings(WHERE)`), implements
+    `record_changed`, and says in `why_not` which actions cannot be had now. It composes a `KeyBar`.
+    """
+
+    WHERE: ClassVar[Where] = "everywhere"
+    HORIZONTAL_BREAKPOINTS = WIDTHS
+    VERTICAL_BREAKPOINTS = HEIGHTS
+
+    @property
+    def nexus(self) -> NexusApp:
+        """The app, as what it is."""
+        return cast("NexusApp", self.app)
+
+    def record_changed(self) -> None:
+        """Something on record may have changed, or this screen was just opened: draw what is new.
+
+        Called at most four times a second, only for the screen that is seen. Compare `Run.revision` with the
+        one drawn: a screen that is up to date paints nothing.
+        """
+
+    def colors_changed(self) -> None:
+        """The theme is another one: draw everything again."""
+        self.refresh(layout=False)
+        for widget in self.query("*"):
+            widget.refresh()
+
+    def why_not(self, action: str) -> str:  # noqa: ARG002
+        """Why an action of this screen cannot be had now, in one sentence; empty if it can."""
+        return ""
+
+    def check_action(self, action: str, _: tuple[object, ...]) -> bool | None:
+        """None, which is grey, for what cannot be had now."""
+        return None if self.why_not(action) else True
+
+    async def action_key(self, id: str) -> None:
+        """What every key of the table is bound to: do it, or say why not."""
+        await perform(self, BY_ID[id])
+
+    def show_keys(self) -> None:
+        """Bring the footer's grey keys up to date."""
+        greyed = {key.id for key in keys_at(self.WHERE) if key.rank and self.why_not(key.method)}
+        for bar in self.query(KeyBar):
+            bar.show(frozenset(greyed))
+
+    def on_screen_resume(self) -> None:
+        """Draw what has changed while another screen was seen."""
+        self.nexus.look()
+        self.record_changed()
+        self.show_keys()
+
+
+async def perform(screen: Screen[Any], key: Key) -> None:
+    """Carry out a key of the table for a screen, or say why that cannot be."""
+    node: DOMNode = screen.app if key.where == "everywhere" else screen
+    if isinstance(screen, ModeScreen) and node is screen and (reason := screen.why_not(key.method)):
+        screen.nexus.say(reason, "warn")
+        return
+    await screen.app.run_action(key.action, node)

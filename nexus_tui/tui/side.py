@@ -1,0 +1,91 @@
+"""The column beside the charts: checkpoints, what the newest one writes, and what happened. Newest first."""
+
+from collections.abc import Sequence
+
+from nexus_tui.runs.run import Run
+from nexus_tui.tui import format as fmt
+from nexus_tui.tui.checkpoint_rows import Row
+from nexus_tui.tui.lines import Line
+from nexus_tui.tui.safe import fit, plain
+from nexus_tui.tui.story import story
+from nexus_tui.tui.text_view import wrap
+from nexus_tui.tui.theme import glyphs
+
+_BLANK: Line = ()
+
+
+def side(run: Run, checkpoints: Sequence[Row], width: int, height: int) -> list[Line]:
+    """Exactly `height` lines or fewer, `width` cells each."""
+    share = max(4, height // 3)
+    top = _checkpoints(checkpoints, share)
+    written = samples(run, width, share + max(0, share - len(top) - 1))
+    lines = [*top, _BLANK, *written, _BLANK, (("events", "text!"),)]
+    return [*lines, *story(run, max(0, height - len(lines)))][:height]
+
+
+def _checkpoints(rows: Sequence[Row], height: int) -> list[Line]:
+    lines: list[Line] = [(("checkpoints", "text!"),)]
+    if not rows:
+        return [*lines, (("  none yet", "muted"),)]
+    newest = sorted(rows, key=lambda row: (row.branch, row.step), reverse=True)
+    shown = newest[: height - 1]
+    best = next((row for row in rows if row.best), None)
+    if best and best not in shown:
+        shown[-1] = best
+    return [*lines, *(_checkpoint(row) for row in shown)]
+
+
+def _checkpoint(row: Row) -> Line:
+    faded = row.abandoned or row.checkpoint is None
+    loss = fmt.loss(row.evaluation.loss) if row.evaluation else fmt.MISSING
+    number, role = f"{row.step:>7,}", "best" if row.best else "faint" if faded else "text"
+    if row.best:
+        return ((f"{glyphs().star}{number}  {loss:>7}  {'best':>8}", role),)
+    word = (
+        "gone" if row.checkpoint is None else "not ranked" if not row.ranked else "≈ tie" if row.tied else ""
+    )
+    far = fmt.delta(row.delta) if row.ranked else ""
+    return (
+        (f" {number}  {loss:>7}", role),
+        (f"  {far:>8}", "faint" if faded else "muted"),
+        (f"  {word}", "faint"),
+    )
+
+
+def samples(run: Run, width: int, height: int) -> list[Line]:
+    """What the newest sampled step wrote after each prompt, in `height` lines or fewer."""
+    if not run.samples:
+        return [(("samples", "text!"),), (("  none yet", "muted"),)]
+    step = run.samples[-1].step
+    newest = {sample.prompt: sample for sample in run.samples if sample.step == step}
+    lines: list[Line] = [(("samples", "text!"), (f" at {step:,}", "muted"))]
+    each = max(1, (height - 1) // len(newest))
+    for sample in newest.values():
+        lines += _sample(plain(sample.prompt), plain(sample.text, "\n"), width, each)
+    return lines[:height]
+
+
+def _sample(prompt: str, text: str, width: int, height: int) -> list[Line]:
+    """A prompt (strong) and how it goes on (quiet), in so many lines."""
+    whole = f"{prompt}{text}"
+    lines: list[Line] = []
+    start = 0
+    for paragraph in whole.split("\n"):
+        end = start + len(paragraph)
+        if paragraph.strip():
+            for first, last in wrap(whole, start, end, width - 2):
+                cut = min(max(first, len(prompt)), last)
+                lines.append((("  ", "text"), (whole[first:cut], "text"), (whole[cut:last], "muted")))
+                if len(lines) == height:
+                    return lines
+        start = end + 1
+    return lines
+
+
+def newest_event(run: Run, width: int) -> Line:
+    """One line with the newest event, where there is no column for them."""
+    told = story(run, 1)
+    if not told:
+        return _BLANK
+    (time, role), gap, (words, tone) = told[0]
+    return ((f" {time}", role), gap, (fit(words, max(0, width - 9)), tone))

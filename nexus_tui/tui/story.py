@@ -1,0 +1,130 @@
+"""What happened to a run, in plain words: one line an event, newest first."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from nexus_tui.runs import journal as j
+from nexus_tui.runs.run import Run
+from nexus_tui.tui import format as fmt
+from nexus_tui.tui.lines import Line
+from nexus_tui.tui.safe import plain
+from nexus_tui.tui.theme import glyphs
+
+STATES = {
+    "new": ("○", "new", "muted"),
+    "training": ("●", "training", "live"),
+    "paused": ("‖", "paused", "warn"),
+    "finished": ("✓", "finished", "good"),
+    "stopped": ("■", "stopped", "muted"),
+    "failed": ("✗", "failed", "error"),
+    "crashed": ("✗", "crashed", "error"),
+}
+"""Sign, word and role of every state of a run."""
+_ASCII = {"○": "-", "●": "o", "‖": "=", "✓": "v", "■": "#", "✗": "x"}
+
+
+def state(run: Run) -> tuple[str, str, str]:
+    """Sign, word and role of a run's state."""
+    sign, word, role = STATES.get(run.state, ("?", plain(run.state), "muted"))
+    return (_ASCII.get(sign, sign) if glyphs().ascii else sign), word, role
+
+
+def clock(time: datetime) -> str:
+    """The time of day, here."""
+    return time.astimezone().strftime("%H:%M")
+
+
+def story(run: Run, limit: int) -> list[Line]:
+    """The newest events as (time, words) lines, newest first."""
+    lines: list[Line] = []
+    for event, words, role in _told(run):
+        lines.append(((clock(event.time), "faint"), ("  ", "text"), (plain(words), role)))
+        if len(lines) == limit:
+            break
+    return lines
+
+
+def _told(run: Run) -> Iterator[tuple[j.Event, str, str]]:
+    """Events that are worth a line, newest first; what belongs to one evaluated step shares a line."""
+    log = run.log
+    index = len(log) - 1
+    bests = _bests(run)
+    sampled: tuple[int, int] | None = None
+    while index >= 0:
+        event = log[index]
+        index -= 1
+        if isinstance(event, j.UnknownEvent):
+            continue
+        if isinstance(event, j.SampledEvent):
+            if sampled is None or sampled[0] != event.step:
+                sampled = (event.step, index)
+            alone = index < 0 or not isinstance(log[index], j.SampledEvent | j.EvaluatedEvent)
+            if alone:
+                yield event, f"{event.step:,} sampled", "muted"
+            continue
+        if isinstance(event, j.EvaluatedEvent):
+            saved = index >= 0 and isinstance(log[index], j.SavedEvent) and _step(log[index]) == event.step
+            index -= saved
+            if (event.step, event.checkpoint) in bests:
+                yield (
+                    event,
+                    f"{event.step:,} is the best so far {glyphs().star} {fmt.loss(event.loss)}",
+                    "best",
+                )
+            else:
+                yield (
+                    event,
+                    f"{event.step:,} {'saved, ' if saved else ''}evaluated {fmt.loss(event.loss)}",
+                    "muted",
+                )
+            continue
+        told = _words(event)
+        if told:
+            yield event, *told
+
+
+def _step(event: j.AnyEvent) -> int:
+    return int(getattr(event, "step", -1))
+
+
+def _bests(run: Run) -> set[tuple[int, str]]:
+    """Evaluations that were lower than all before them under the same protocol."""
+    lowest: dict[str, float] = {}
+    found = set()
+    for evaluation in run.evaluations:
+        event = evaluation.event
+        if event.loss is not None and event.loss < lowest.get(event.protocol, float("inf")):
+            if event.protocol in lowest:
+                found.add((event.step, event.checkpoint))
+            lowest[event.protocol] = event.loss
+    return found
+
+
+def _words(event: j.AnyEvent) -> tuple[str, str] | None:
+    match event:
+        case j.StartedEvent(parameters=parameters):
+            return f"started: {fmt.short(parameters)} parameters", "muted"
+        case j.ResumedEvent(step=step, checkpoint=checkpoint):
+            return (f"resumed from {step:,}" if checkpoint else "started again from the beginning"), "val"
+        case j.SavedEvent(step=step):
+            return f"{step:,} saved", "muted"
+        case j.NotedEvent(step=step, text=text):
+            return f"{step:,} “{text}”", "note"
+        case j.FaultedEvent(message=message):
+            return message, "warn"
+        case j.ControlledEvent():
+            return _wish(event)
+        case j.EndedEvent(reason="finished", step=step):
+            return f"finished at {step:,}", "good"
+        case j.EndedEvent(reason="failed", message=message):
+            return f"failed: {message}", "error"
+        case j.EndedEvent(reason=reason, step=step):
+            return f"{reason} at {step:,}", "text"
+    return None
+
+
+def _wish(event: j.ControlledEvent) -> tuple[str, str]:
+    if event.act == "rate_scale":
+        return f"{event.step:,} learning rate {glyphs().cross} {event.value:g}", "warn"
+    words = {"pause": "paused", "continue": "continued"}.get(event.act, event.act)
+    return f"{words} at {event.step:,}", "warn" if event.act == "pause" else "muted"
