@@ -1,6 +1,6 @@
 """A prompt in, tokens out, one at a time; and the score of a given text."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,8 +65,8 @@ class Token:
 
 def generate(
     model: HybridLM, prompt_ids: Sequence[int], sampling: Sampling, *, empty_prompt_id: int = NEWLINE
-) -> Iterator[Token]:
-    """Continue a prompt, token by token; close the iterator to stop.
+) -> Generator[Token, None, None]:
+    """Continue a prompt, token by token; close the generator to stop.
 
     A model needs a token to start from: an empty prompt stands for the one token `empty_prompt_id`, by
     default a line break. The draw for a position of the sequence (the prompt's first token is at 0) depends
@@ -81,7 +81,7 @@ def generate(
     return _generate(model, ids, sampling)
 
 
-def _generate(model: HybridLM, ids: list[int], sampling: Sampling) -> Iterator[Token]:
+def _generate(model: HybridLM, ids: list[int], sampling: Sampling) -> Generator[Token, None, None]:
     cache = _new_cache(model, len(ids) + min(sampling.max_tokens, PROMPT_CHUNK))
     unread = ids
     for position in range(len(ids), len(ids) + sampling.max_tokens):
