@@ -35,8 +35,12 @@ class Event(
 
 
 class StartedEvent(Event, frozen=True):
-    """A run began: what it is made of, as far as that is not in run.toml."""
+    """A run began: what it is made of, as far as that is not in run.toml.
 
+    `kind` is `run`, or `recorded` for a run put on record from another source, whose weights are elsewhere.
+    """
+
+    kind: str = "run"
     format: int = FORMAT
     version: str = ""
     parameters: int = 0
@@ -106,6 +110,21 @@ class EvaluatedEvent(Event, frozen=True):
     seconds: float = 0.0
 
 
+class ClaimedEvent(Event, frozen=True):
+    """Something outside the journal calls a checkpoint the best: a file `best.bin`, another tool's pointer.
+
+    `step` is that of the weights it holds or names; None if that is not known. `metric` and `value` are the
+    score it claims for them, `higher_is_better` the metric's direction, `path` where it points.
+    """
+
+    name: str
+    step: int | None = None
+    metric: str = ""
+    value: float | None = None
+    higher_is_better: bool = False
+    path: str = ""
+
+
 class SampledEvent(Event, frozen=True):
     """Text that the model of this step wrote after a fixed prompt."""
 
@@ -161,6 +180,7 @@ KnownEvent = (
     | StepEvent
     | SavedEvent
     | EvaluatedEvent
+    | ClaimedEvent
     | SampledEvent
     | ControlledEvent
     | NotedEvent

@@ -20,6 +20,7 @@ EVENTS = [
     j.EvaluatedEvent(
         step=1, checkpoint="step_1", loss=2.0, stderr=0.1, bits_per_byte=2.9, windows=3, protocol="p"
     ),
+    j.ClaimedEvent(name="best.bin", step=1, metric="loss", value=2.0, path="best.bin"),
     j.SampledEvent(step=1, prompt="To be", text="or\nnot\x1b[2J", seed=1),
     j.ControlledEvent(step=1, act="pause"),
     j.NotedEvent(step=1, text="≈ here"),
