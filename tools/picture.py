@@ -57,7 +57,8 @@ def _chromium(source: Path, svg: str, path: Path, width: int) -> list[str] | Non
     wide, high = float(box[1]), float(box[2])
     page = source.with_suffix(".html")
     page.write_text(
-        f'<!doctype html><meta charset="utf-8"><style>body{{margin:0}}svg{{display:block;width:{wide}px}}</style>{svg}',
+        '<!doctype html><meta charset="utf-8">'
+        f"<style>body{{margin:0}}svg{{display:block;width:{wide}px}}</style>{svg}",
         encoding="utf-8",
     )
     return [

@@ -1,8 +1,9 @@
 """Colours and glyphs: two calm palettes, the terminal's own sixteen colours, and none at all.
 
-Colours carry meaning through *roles* (`live`, `best`, `warn`, …); screens name roles, never colours. Data colours
-are from Okabe and Ito (2008), "Color Universal Design", which stay apart for colour-blind eyes; series also differ in a
-sign, so that colour is never the only difference. Roles are CSS variables too: `color: $best;`.
+Colours carry meaning through *roles* (`live`, `best`, `warn`, …); screens name roles, never colours. Data
+colours are from Okabe and Ito (2008), "Color Universal Design", which stay apart for colour-blind eyes;
+series also differ in a sign, so that colour is never the only difference. Roles are CSS variables too:
+`color: $best;`.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
 class Palette:
     """Colour of every role, as Textual writes colours (`#rrggbb` or `ansi_…`), and of up to eight series.
 
-    Roles: text, muted (secondary text), faint (axes, rules), ghost (grid), background, live, train, val, best, warn, error, good, rate
-    (learning rate), forecast, cursor (crosshair), note.
+    Roles: text, muted (secondary text), faint (axes, rules), ghost (grid), background, live, train, val,
+    best, warn, error, good, rate (learning rate), forecast, cursor (crosshair), note.
     """
 
     name: str
@@ -140,14 +141,15 @@ _BOLD = {"best", "val", "warn", "error", "live"}
 _DIM = {"muted", "faint", "ghost", "forecast", "note"}
 
 
+_TEXTUAL_NAMES = ("text", "background", "error")
+"""Roles that Textual has variables for already."""
+
+
 def _theme(palette: Palette, surface: str, panel: str) -> Theme:
     roles = palette.roles
     blends = palette.blends
-    variables = {
-        name: color for name, color in roles.items() if name not in ("text", "background", "warn", "error")
-    }
+    variables = {name: color for name, color in roles.items() if name not in _TEXTUAL_NAMES}
     variables |= {
-        "warn": roles["warn"],
         "footer-background": panel,
         "footer-key-foreground": roles["text"],
         "footer-description-foreground": roles["muted"],
@@ -230,7 +232,7 @@ def register(app: App[Any], name: str | None = None) -> None:
 def variable_defaults(dark: bool = True) -> dict[str, str]:
     """CSS variables for themes that are not ours: return this from `App.get_theme_variable_defaults`."""
     roles = (DARK if dark else LIGHT).roles
-    return {name: color for name, color in roles.items() if name not in ("text", "background", "error")}
+    return {name: color for name, color in roles.items() if name not in _TEXTUAL_NAMES}
 
 
 def palette(app: App[Any]) -> Palette:
@@ -319,8 +321,8 @@ class Glyphs:
     vertical: str
     axis: str
     tick: str
+    left_tick: str
     corner: str
-    right: str
     rule: str
     resume: str
     note: str
@@ -342,8 +344,8 @@ _UNICODE = Glyphs(
     vertical="┊",
     axis="─",
     tick="┬",
+    left_tick="┤",
     corner="└",
-    right="┘",
     rule="│",
     resume="↻",
     note="◆",
@@ -364,8 +366,8 @@ _ASCII = Glyphs(
     vertical=":",
     axis="-",
     tick="+",
+    left_tick="+",
     corner="+",
-    right="+",
     rule="|",
     resume="r",
     note="n",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -21,7 +22,7 @@ _KEEP = 0.6
 
 @dataclass(frozen=True)
 class YAxis:
-    """Vertical scale: `low` at the lower edge of the frame and `high` at the upper, in the unit drawn (log10 on a log axis)."""
+    """Vertical scale: `low` at the lower edge, `high` at the upper, as drawn (log10 on a log axis)."""
 
     low: float
     high: float
@@ -75,13 +76,8 @@ def y_axis(low: float, high: float, rows: int, *, log: bool = False, previous: Y
     thin = (0.02 if log else max(1e-3 * max(abs(low), abs(high)), 1e-12)) - (high - low)
     if thin > 0:
         low, high = low - thin / 2, high + thin / 2
-    if (
-        previous
-        and previous.rows == rows
-        and previous.log == log
-        and previous.low <= low
-        and high <= previous.high
-    ):
+    alike = previous is not None and (previous.rows, previous.log) == (rows, log)
+    if previous is not None and alike and previous.low <= low and high <= previous.high:
         if high - low >= _KEEP * previous.span:
             return previous
         fresh = _log_axis(low, high, rows) if log else _linear_axis(low, high, rows)
@@ -91,14 +87,15 @@ def y_axis(low: float, high: float, rows: int, *, log: bool = False, previous: Y
 
 def _linear_axis(low: float, high: float, rows: int) -> YAxis:
     """Smallest round scale in which every tick falls on the middle of a row."""
-    if low >= 0 and low < 0.15 * (high - low):
+    if low >= 0 and low < 0.08 * (high - low):
         low = 0.0  # nearly zero is shown as zero
     room = 0.03 * (high - low)
     bottom, top = (low if low == 0 else low - room), high + room
     if rows < 2:
         return YAxis(bottom, top, rows, False, ((0, _labels([(bottom + top) / 2], (top - bottom) / 4)[0]),))
     # Rows between ticks: close enough for two labels at least, far enough apart to be calm.
-    apart = range(max(1, min(rows // 5, 4)), max(1, min(rows // 2, 6)) + 1)
+    fewest = 1 if rows < 4 else 2 if rows < 10 else 3 if rows < 24 else 4
+    apart = range(fewest, max(1, min(rows // 2, 8)) + 1)
     least = (top - bottom) / rows
     best: tuple[float, int, float] | None = None
     exponent = math.floor(math.log10(least))
@@ -168,12 +165,11 @@ def _log_axis(low: float, high: float, rows: int) -> YAxis:
     decades = range(math.floor(low), math.ceil(high) + 1)
     wide = [[float(f"{m}e{d}") for d in decades for m in multiples] for multiples in _MULTIPLES]
     sparse = [[float(f"1e{d}") for d in decades if d % every == 0] for every in (2, 3, 5, 10, 25, 50, 100)]
-    for values in (
-        [_round_values(10**low, 10**high, rows), *wide, *sparse] if high - low < 1 else [*wide, *sparse]
-    ):
+    within = [_round_values(10**low, 10**high, rows)] if high - low < 1 else []
+    for values in [*within, *wide, *sparse]:
         shown = [value for value in values if low <= math.log10(value) <= high]
         at = [place(value) for value in shown]
-        if len(at) >= 2 and min(a - b for a, b in zip(at, at[1:], strict=False)) >= apart:
+        if len(at) >= 2 and min(a - b for a, b in pairwise(at)) >= apart:
             ticks = tuple(zip(at, [_short(value) for value in shown], strict=True))
             return YAxis(low, high, rows, True, ticks)
     # Too few rows for round values: name what the outer rows stand for.
@@ -202,28 +198,10 @@ def _short(value: float) -> str:
     return f"{value:,.6g}" if value < 1e3 else f"{value:,.0f}"
 
 
-_TIMES = (
-    1,
-    2,
-    5,
-    10,
-    15,
-    30,
-    60,
-    120,
-    300,
-    600,
-    900,
-    1800,
-    3600,
-    7200,
-    10800,
-    21600,
-    43200,
-    86400,
-    172800,
-    604800,
-)
+_SECONDS = (1, 2, 5, 10, 15, 30)
+_MINUTES = tuple(60 * n for n in _SECONDS)
+_HOURS = tuple(3600 * n for n in (1, 2, 3, 6, 12))
+_DAYS = tuple(86400 * m * 10**p for p in range(6) for m in (1, 2, 5))
 
 
 def x_axis(low: float, high: float, width: int, kind: XKind = "step") -> XAxis:
@@ -232,19 +210,20 @@ def x_axis(low: float, high: float, width: int, kind: XKind = "step") -> XAxis:
     Args:
         low: place at the left; high: at the right.
         width: cells, at least 2.
-        kind: how places are written: counts, tokens, seconds since the start, seconds since 1970 (local time).
+        kind: how places are written: counts, tokens, seconds since the start or (local time) since 1970.
     """
     bare = XAxis(low, high, width, ())
+    apart = 4 if width < 45 else 7
     previous: XAxis | None = None
     for step in _x_steps(low, high, kind):
-        axis = _ticked(bare, step, kind, apart=4)
+        axis = _ticked(bare, step, kind, apart)
         if axis is None:
             continue
         if _even(low, high, step):
             return axis
         # A step that divides the range evenly, if there is one not much coarser, puts a label at both ends.
         for coarser in _x_steps(low, high, kind):
-            even = _ticked(bare, coarser, kind, apart=4) if step < coarser <= 2.6 * step else None
+            even = _ticked(bare, coarser, kind, apart) if step < coarser <= 2.6 * step else None
             if even and len(even.ticks) > 2 and _even(low, high, coarser):
                 return even
         previous = axis
@@ -262,18 +241,17 @@ def _even(low: float, high: float, step: float) -> bool:
 def _x_steps(low: float, high: float, kind: XKind) -> list[float]:
     span = high - low
     if kind in ("time", "clock") and span >= 2:
-        days = [86400.0 * m * 10**p for p in range(1, 6) for m in (1, 2, 5)]
-        return [float(step) for step in (*_TIMES, *days) if span / 100 <= step <= span]
+        times = (*_SECONDS, *_MINUTES, *_HOURS, *_DAYS)
+        return [float(step) for step in times if span / 100 <= step <= span]
     power = math.floor(math.log10(span))
     steps = [m * 10.0**p for p in range(power - 2, power + 1) for m in (1, 2, 2.5, 4, 5)]
-    whole = kind in ("step", "tokens") and span >= 2
-    return [
-        step for step in steps if span / 100 <= step <= span and (not whole or (step >= 1 and step % 1 == 0))
-    ]
+    if kind in ("step", "tokens") and span >= 2:
+        steps = [step for step in steps if step >= 1 and step % 1 == 0]
+    return [step for step in steps if span / 100 <= step <= span]
 
 
 def _ticked(axis: XAxis, step: float, kind: XKind, apart: int) -> XAxis | None:
-    """The axis with ticks every `step`; None if fewer than two labels, or labels nearer than `apart` cells."""
+    """The axis with ticks every `step`; None with fewer than two labels or some nearer than `apart` cells."""
     shift = time.localtime(axis.low).tm_gmtoff if kind == "clock" and abs(axis.low) < 1e11 else 0
     first = math.ceil((axis.low + shift) / step - 1e-9)
     last = math.floor((axis.high + shift) / step + 1e-9)

@@ -28,8 +28,10 @@ class Curve:
     """A role of the palette or a colour."""
     marker: Marker = "line"
     """`line`: braille stroke, smoothed by the chart's smoothing; `dots`: ●, exact; `star`: ★, the best."""
+    joined: bool = True
+    """Dots are joined by a thin line."""
     dim: bool = False
-    """Stands back: an abandoned branch, a run compared with. Drawn under the others, without raw values behind."""
+    """Stands back: an abandoned branch, another run. Drawn under the others, no raw values behind it."""
     smooth: bool = True
     """May be smoothed; False for what is no noise, such as the learning rate."""
     sign: str | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +13,8 @@ from rich.style import Style
 from textual.strip import Strip
 
 from nexus_tui.tui import theme
+
+Index = int | NDArray[np.intp]
 
 CONTINUED = 0
 """Right half of a wide character."""
@@ -29,8 +32,9 @@ class Look(NamedTuple):
 class Styles:
     """Styles by number, so that a frame is an array."""
 
-    def __init__(self, palette: theme.Palette) -> None:
+    def __init__(self, palette: theme.Palette, base: Style | None = None) -> None:
         self.palette = palette
+        self.base = base or Style()
         self._number: dict[Look, int] = {}
         self.looks: list[Look] = []
         self.styles: list[Style] = []
@@ -42,7 +46,8 @@ class Styles:
         if found is None:
             found = self._number[look] = len(self.looks)
             self.looks.append(look)
-            self.styles.append(theme.style(self.palette, look.role, dim=look.dim, bold=look.bold, on=look.on))
+            style = theme.style(self.palette, look.role, dim=look.dim, bold=look.bold, on=look.on)
+            self.styles.append(self.base + style)
         return found
 
 
@@ -60,6 +65,12 @@ class Frame:
         if not 0 <= y < self.height:
             return x
         number = self.styles.number(look)
+        if text.isascii():  # one cell a character
+            text = text[max(0, -x) : max(0, stop - x)]
+            start, x = max(x, 0), max(x, 0) + len(text)
+            self.glyphs[y, start:x] = np.frombuffer(text.encode("utf-32-le"), np.int32)
+            self.looks[y, start:x] = number
+            return x
         for character in text:
             cells = get_character_cell_size(character)
             if cells == 0:
@@ -73,8 +84,20 @@ class Frame:
             x += cells
         return x
 
+    def put(self, y: Index, x: Index, sign: str, look: Look) -> None:
+        """The same one-cell sign at every (y, x), rows and columns inside the frame."""
+        self.glyphs[y, x] = ord(sign)
+        self.looks[y, x] = self.styles.number(look)
+
+    def copy(self) -> Frame:
+        """The same cells, to be painted over."""
+        twin = Frame.__new__(Frame)
+        twin.width, twin.height, twin.styles = self.width, self.height, self.styles
+        twin.glyphs, twin.looks = self.glyphs.copy(), self.looks.copy()
+        return twin
+
     def changes(self, old: Frame | None) -> list[tuple[int, int, int]]:
-        """Spans (row, first column, column after the last) that differ from `old`; all of them if sizes do."""
+        """Spans (row, first column, column after the last) that differ from `old`; all rows if sizes do."""
         if old is None or old.glyphs.shape != self.glyphs.shape or old.styles is not self.styles:
             return [(y, 0, self.width) for y in range(self.height)]
         differs = (self.glyphs != old.glyphs) | (self.looks != old.looks)
@@ -90,7 +113,7 @@ class Frame:
         cuts = [0, *(np.flatnonzero(looks[1:] != looks[:-1]) + 1).tolist(), self.width]
         styles = self.styles.styles
         segments = []
-        for start, stop in zip(cuts, cuts[1:], strict=False):
+        for start, stop in pairwise(cuts):
             text = glyphs[start:stop].tobytes().decode("utf-32-le")
             segments.append(Segment(text.replace("\0", ""), styles[looks[start]]))
         return Strip(segments, self.width)

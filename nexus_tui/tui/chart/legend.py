@@ -1,6 +1,7 @@
 """The title line: name, unit and legend with current values, or what the crosshair reads.
 
-When it is too long it drops, in this order: the unit, notes (`@1,200`), labels, entries from the last one on, and last the end of the title.
+When it is too long it drops, in this order: the unit, notes (`@1,200`), labels, entries from the last one on,
+and last the end of the title.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def write_title(frame: Frame, request: Request, entries: Sequence[Legend], *, at
 def reading_entries(
     curves: Sequence[Curve], readings: Sequence[Reading], form: Format, x_form: Format | None
 ) -> list[Legend]:
-    """Entries that tell the values at the crosshair: smoothed with the raw one beside it, points with their place."""
+    """Entries that tell the values at the crosshair: smoothed beside raw, points with their place."""
     named = {curve.name: curve for curve in curves}
     entries = []
     for reading in readings:

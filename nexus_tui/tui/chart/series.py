@@ -1,7 +1,7 @@
 """Reduction of a curve to the pixel columns of a chart: first, lowest, highest and last value of each.
 
-What is appended is all that is read, so a live curve costs what is new, not what is old, and the envelope of a column keeps
-every spike. Nothing assumes that x grows: where it steps back (a resume), the line lifts and starts anew.
+What is appended is all that is read, so a live curve costs what is new, not what is old, and the envelope of
+a column keeps every spike. Nothing assumes that x grows: where it steps back (a resume), a new line starts.
 """
 
 from __future__ import annotations
@@ -9,9 +9,12 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Hashable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
+
+from nexus_tui.tui.chart.curves import Column
 
 Floats = NDArray[np.float64]
 
@@ -44,7 +47,7 @@ class Window:
 class Reduction:
     """Strokes of one curve: a record per visit of a pixel column, in the order of the points.
 
-    A record joins the one before it when its column lies further right and no unusable value stands between them.
+    A record joins the one before it when its column lies further right and no gap is between them.
     """
 
     _FIELDS = ("column", "enter", "first", "leave", "last", "low", "high", "gap")
@@ -54,11 +57,14 @@ class Reduction:
         self._table: Floats = np.empty((len(self._FIELDS), 64))
         self._used = 0
         self._pending_gap = False
+        self.drawn: tuple[object, object] | None = None
+        """What was last drawn of this, with the axis that it was drawn on; whoever draws keeps it here."""
         self.bad: NDArray[np.bool_] = np.zeros(window.pixels, dtype=np.bool_)
         """Pixel columns [pixels] that hold a NaN or infinite value (log axis: also ≤ 0)."""
 
     def append(self, x: Floats, y: Floats) -> None:
         """Read the points x, y [n] that follow those already read."""
+        self.drawn = None
         window = self.window
         if window.log:
             with np.errstate(divide="ignore", invalid="ignore"):
@@ -220,17 +226,20 @@ class Smoother:
         return total / weight
 
 
-class Curve2Pixels:
+class CurveReader:
     """One curve as far as it has been read: raw and smoothed reductions, kept up to date by `update`."""
 
     def __init__(self) -> None:
-        self.x: Floats = np.empty(0)
-        self.y: Floats = np.empty(0)
+        self._forget(None)
+
+    def _forget(self, version: Hashable) -> None:
+        self.x: Column = np.empty(0)
+        self.y: Column = np.empty(0)
         self.raw: Reduction | None = None
         self.smooth: Reduction | None = None
         self.breaks: list[int] = []
         """Indices where x is less than at the point before."""
-        self._version: Hashable = None
+        self._version = version
         self._smoother: Smoother | None = None
         self._smoothed: Floats = np.empty(0)
         self._seen = 0
@@ -243,8 +252,8 @@ class Curve2Pixels:
 
     def update(
         self,
-        x: NDArray[np.generic],
-        y: NDArray[np.generic],
+        x: Column,
+        y: Column,
         window: Window,
         beta: float,
         version: Hashable = None,
@@ -258,12 +267,11 @@ class Curve2Pixels:
             version: another value says that old points were rewritten.
         """
         if version != self._version or not self._continues(x, y):
-            self.__init__()  # type: ignore[misc]
-            self._version = version
+            self._forget(version)
         begin = self._seen
         fresh = slice(begin, len(x))
         new_x, new_y = np.asarray(x[fresh], np.float64), np.asarray(y[fresh], np.float64)
-        self.x, self.y = x, y  # type: ignore[assignment]
+        self.x, self.y = x, y
         if new_x.size:
             joint = np.concatenate((np.asarray(x[begin - 1 : begin], np.float64), new_x)) if begin else new_x
             back = np.flatnonzero(np.diff(joint) < 0) + 1 + max(begin - 1, 0)
@@ -287,13 +295,13 @@ class Curve2Pixels:
             self.smooth.append(new_x, self._smoothed[fresh])
         return changed
 
-    def _continues(self, x: NDArray[np.generic], y: NDArray[np.generic]) -> bool:
+    def _continues(self, x: Column, y: Column) -> bool:
         if self._sample is None or len(x) < self._seen:
             return not self._seen
         at, old_x, old_y = self._sample
         return np.array_equal(x[at], old_x, equal_nan=True) and np.array_equal(y[at], old_y, equal_nan=True)
 
-    def _remember(self, x: NDArray[np.generic], y: NDArray[np.generic]) -> None:
+    def _remember(self, x: Column, y: Column) -> None:
         at = np.linspace(0, len(x) - 1, _SAMPLES).astype(np.intp)
         self._sample = (at, x[at].astype(np.float64), y[at].astype(np.float64))
 
@@ -316,16 +324,14 @@ class Curve2Pixels:
         assert self._smoother is not None
         first = bisect_right(self.breaks, begin - 1)
         cuts = self.breaks[first:] if len(self.breaks) <= _MAX_RESTARTS else []
-        for start, stop in zip(
-            [begin, *(c for c in cuts if c > begin)], [*(c for c in cuts if c > begin), end], strict=True
-        ):
+        for start, stop in pairwise(sorted({begin, *cuts, end})):
             if start in cuts:
                 self._restart(start)
             self._smoothed[start:stop] = self._smoother.extend(new[start - begin : stop - begin])
         return again
 
     def _restart(self, index: int) -> None:
-        """Give the average the state it had where the curve steps back to, so that a branch is not led by what it left."""
+        """Give the average the state it had where x steps back to: a branch is not led by what it left."""
         assert self._smoother is not None
         before = self.before(float(self.x[index]), index)
         value = float(self._smoothed[before]) if before is not None else np.nan
@@ -342,7 +348,7 @@ class Curve2Pixels:
         return None
 
     def nearest(self, x: float) -> int | None:
-        """Index of the point whose place is nearest to `x`, of the newest stroke that spans it; None without points."""
+        """Index of the point nearest to `x`, of the newest stroke that spans it; None without points."""
         best: tuple[float, int] | None = None
         stop = len(self.x)
         strokes = [*reversed(self.breaks), 0] if len(self.breaks) <= _MAX_RESTARTS else [0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+from rich.style import Style
 from textual import events
 from textual.geometry import Region
 from textual.message import Message
@@ -26,7 +27,8 @@ SMOOTHING_LEVELS = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995)
 class Chart(Widget):
     """A live chart of curves over steps, tokens or time.
 
-    Give it whole columns with `show` on each refresh; it reads what is new in them and repaints the cells that differ.
+    Give it whole columns with `show` on each refresh; it reads what is new in them and repaints the cells
+    that differ.
 
     Args:
         title: what is drawn; unit: of its values, in words.
@@ -165,9 +167,10 @@ class Chart(Widget):
         old = self._frame
         frame = self._draw()
         regions = []
+        left, top = self.gutter.left, self.gutter.top
         for y, start, stop in frame.changes(old):
             self._strips.pop(y, None)
-            regions.append(Region(start, y, stop - start, 1))
+            regions.append(Region(left + start, top + y, stop - start, 1))
         if regions:
             self.refresh(*regions)
 
@@ -176,9 +179,10 @@ class Chart(Widget):
         request.smoothing, request.log_y = self.smoothing, self.log_y
         request.x_kind, request.crosshair = self.x_kind, self.crosshair
         palette = theme.palette(self.app)
-        styles = (
-            self._frame.styles if self._frame and self._frame.styles.palette is palette else Styles(palette)
-        )
+        base = Style(bgcolor=self.background_colors[1].rich_color)
+        styles = self._frame.styles if self._frame else None
+        if styles is None or styles.palette is not palette or styles.base != base:
+            styles = Styles(palette, base)
         width, height = self.size
         frame = self._plot.draw(width, height, styles)
         self._frame, self._stale = frame, False

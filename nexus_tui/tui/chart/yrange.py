@@ -7,44 +7,40 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from nexus_tui.tui.chart.curves import Band, Curve
-from nexus_tui.tui.chart.series import Reduction, Window
+from nexus_tui.tui.chart.curves import Band
+from nexus_tui.tui.chart.paint import Layer
+from nexus_tui.tui.chart.series import Window
 
 ENOUGH = 24
 """Pixel columns with values before any of them may be left outside."""
 
-OUTSIDE = 0.07
+OUTSIDE = 0.1
 """Share of columns whose extreme may be left outside the frame, at each end."""
 
 GAIN = 1.9
 """Nothing is left outside unless the frame would otherwise be so many times higher."""
 
 
-def y_range(
-    layers: Sequence[tuple[Curve, Reduction, Reduction | None]], band: Band | None, window: Window
-) -> tuple[float, float]:
+def y_range(layers: Sequence[Layer], band: Band | None, window: Window) -> tuple[float, float]:
     """Lowest and highest value to show, in the unit drawn; (nan, nan) if there is none.
 
-    Extremes of a few columns are left outside (where the chart marks them) when they would crush all others. Newest values, the best
-    and the forecast are always inside.
+    Extremes of a few columns are left outside (where the chart marks them) when they would crush all others.
+    Newest values, the best and the forecast are always inside.
     """
     lows: list[NDArray[np.float64]] = []
     highs: list[NDArray[np.float64]] = []
     needed: list[float] = []
-    for curve, raw, smooth in layers:
+    for layer in layers:
+        curve, raw = layer.curve, layer.raw
         shown = raw.visible
         if not shown.any():
             continue
         if curve.marker == "star":
             needed.extend(raw.last[shown].tolist())
             continue
-        if curve.marker == "line":
-            lows.append(raw.low[shown])
-            highs.append(raw.high[shown])
-        else:
-            lows.append(raw.last[shown])
-            highs.append(raw.last[shown])
-        newest = smooth if smooth is not None else raw
+        lows.append(raw.low[shown])
+        highs.append(raw.high[shown])
+        newest = layer.best
         if not curve.dim and newest.visible.any():
             needed.append(float(newest.last[newest.visible][-1]))
     if band is not None:
@@ -61,7 +57,7 @@ def _robust(lows: NDArray[np.float64], highs: NDArray[np.float64]) -> tuple[floa
         return low, high
     core_low, core_high = float(np.quantile(lows, OUTSIDE)), float(np.quantile(highs, 1 - OUTSIDE))
     core = core_high - core_low
-    room = 0.25 * core
+    room = 0.15 * core
     if high - core_low > GAIN * (core + room):
         high = core_high + room
     if core_high - low > GAIN * (core + room):
