@@ -1,4 +1,4 @@
-"""`python -m benchmarks [NAME …]`: run benchmarks, each in a process of its own, and print what they print."""
+"""`python -m benchmarks [NAME …]`: run benchmarks, each in a process of its own."""
 
 import argparse
 import subprocess
@@ -11,7 +11,9 @@ def main() -> None:
     here = Path(__file__).parent
     names = sorted(path.stem for path in here.glob("[a-z]*.py") if path.stem != "harness")
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("name", nargs="*", default=names, choices=[*names, []], help=f"default: {' '.join(names)}")
+    parser.add_argument(
+        "name", nargs="*", default=names, choices=[*names, []], help=f"default: {' '.join(names)}"
+    )
     for name in parser.parse_args().name:
         print(f"\n## {name}\n", flush=True)
         subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=True)

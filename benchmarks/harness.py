@@ -23,7 +23,9 @@ class Timing:
         return f"{min(self.seconds):.4g} – {max(self.seconds):.4g}"
 
 
-def in_turn(contenders: dict[str, Callable[[], object]], repetitions: int, warm_up: int = 1) -> dict[str, Timing]:
+def in_turn(
+    contenders: dict[str, Callable[[], object]], repetitions: int, warm_up: int = 1
+) -> dict[str, Timing]:
     """Time every contender `repetitions` times, one after the other in each round."""
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
     for repetition in range(-warm_up, repetitions):
@@ -37,7 +39,10 @@ def in_turn(contenders: dict[str, Callable[[], object]], repetitions: int, warm_
 
 def table(timings: dict[str, Timing], unit: str, per_run: float) -> str:
     """A Markdown table: `per_run` units of work a repetition; ratios to the first contender."""
-    lines = [f"| | {unit}/s | s (median) | s (fastest – slowest) | runs | ratio |", "|---|---:|---:|---:|---:|---:|"]
+    lines = [
+        f"| | {unit}/s | s (median) | s (fastest – slowest) | runs | ratio |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]
     first = next(iter(timings.values()))
     for name, timing in timings.items():
         lines.append(

@@ -1,14 +1,12 @@
-"""One training step, 16 windows of 128 tokens, 6.74M parameters: ours, transformers' Jamba and mambapy's scan."""
+"""A training step, 16 × 128 tokens, 6.74M parameters: ours, transformers' Jamba and mambapy's scan."""
 
 import argparse
 from collections.abc import Callable
 
-import nexus_tui  # noqa: F401  (sets how OpenMP waits, before torch)
-
 import torch
+import torch.nn.functional as F
 from mambapy.pscan import pscan
 from torch import Tensor, nn
-from torch.nn import functional as F
 from transformers import JambaConfig as TheirConfig
 from transformers import JambaForCausalLM
 
