@@ -15,6 +15,7 @@ from textual.widgets import Input, Static
 from nexus_tui.tui import theme
 from nexus_tui.tui.lines import ink
 from nexus_tui.tui.safe import plain
+from nexus_tui.tui.screen import WIDTHS
 
 T = TypeVar("T")
 
@@ -22,7 +23,8 @@ T = TypeVar("T")
 class Dialog(ModalScreen[T]):
     """A panel in the middle of the screen. Escape answers None."""
 
-    CSS_PATH = "dialogs.tcss"
+    CSS_PATH: ClassVar[list[str]] = ["dialogs.tcss"]
+    HORIZONTAL_BREAKPOINTS = WIDTHS
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "back", show=False)]
 
     def ink(self, *parts: tuple[str, str] | str) -> Text:

@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from rich.text import Text
+from rich.table import Table
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
@@ -13,9 +13,9 @@ from nexus_tui.tui.keys import Key, Where, keys_at
 
 
 class HelpScreen(Dialog[None]):
-    """Two columns: this screen's keys, and those that work everywhere."""
+    """This screen's keys, and those that work everywhere; beside each other where there is room."""
 
-    CSS_PATH = "help.tcss"
+    CSS_PATH: ClassVar[list[str]] = ["dialogs.tcss", "help.tcss"]
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("question_mark,q,enter", "dismiss(None)", "back", show=False)
     ]
@@ -38,12 +38,14 @@ class HelpScreen(Dialog[None]):
                 ("^p", "live!"),
                 (" finds any action by name", "muted"),
             )
-            yield Static(hint)
+            yield Static(hint, classes="hint")
 
-    def _column(self, title: str, keys: list[Key]) -> Text:
-        width = max(len(key.written) for key in keys)
-        text = self.ink((title, "text!"), "\n")
+    def _column(self, title: str, keys: list[Key]) -> Table:
+        table = Table.grid(padding=(0, 2, 0, 0))
+        table.add_column(justify="right", no_wrap=True)
+        table.add_column()
+        table.add_row("", self.ink((title, "text!")))
         for key in keys:
-            text.append_text(self.ink((f"{key.written:>{width}}", "live!"), "  ", (key.label, "text"), "\n"))
-            text.append_text(self.ink((f"{'':{width}}  {key.help}\n", "muted")))
-        return text
+            if key.listed:
+                table.add_row(self.ink((key.written, "live!")), self.ink((key.help, "text")))
+        return table

@@ -1,12 +1,14 @@
 """The footer: one row, the most important key first, dropping from the end; messages pass through it."""
 
-from rich.style import Style
-from rich.text import Text
+from rich.segment import Segment
+from textual import events
+from textual.strip import Strip
 from textual.timer import Timer
 from textual.widget import Widget
 
 from nexus_tui.tui import theme
 from nexus_tui.tui.keys import BY_ID, Key, Where, footer_keys
+from nexus_tui.tui.lines import Line, ink, width_of
 from nexus_tui.tui.safe import fit, plain
 
 _LAST = (BY_ID["help"], BY_ID["palette"])
@@ -15,7 +17,7 @@ SECONDS = 5.0
 
 
 class KeyBar(Widget, can_focus=False):
-    """The keys of a screen in one row. It always ends with `? keys  ^p all`."""
+    """The keys of a screen in one row. It always ends with `? keys  ^p all`. A click does what the key does."""
 
     DEFAULT_CSS = "KeyBar { height: 1; dock: bottom; background: $footer-background; }"
 
@@ -46,31 +48,50 @@ class KeyBar(Widget, can_focus=False):
             self._message = None
             self.refresh()
 
-    def render(self) -> Text:
-        """The row."""
-        palette = theme.palette(self.app)
-        width = self.size.width
-        if self._message:
-            message, role = self._message
-            return Text(fit(f" {message}", width), theme.style(palette, role))
-        strong, quiet = theme.style(palette, "text", bold=True), theme.style(palette, "muted")
-        faint = theme.style(palette, "faint")
-        tail = self._row(list(_LAST), strong, quiet, faint)
-        row = Text(" ", no_wrap=True, end="")
-        for key in footer_keys(self._where):
-            entry = self._row([key], strong, quiet, faint)
-            if row.cell_len + entry.cell_len + tail.cell_len > width:
-                break
-            row.append_text(entry)
-        row.append(" " * (width - row.cell_len - tail.cell_len))
-        return row.append_text(tail)
+    @property
+    def message(self) -> str:
+        """The sentence that is shown now; empty if there is none."""
+        return self._message[0] if self._message else ""
 
-    def _row(self, keys: list[Key], strong: Style, quiet: Style, faint: Style) -> Text:
-        row = Text(end="")
-        for key in keys:
-            click = Style(meta={"@click": f"screen.key('{key.id}')"})
-            grey = key.id in self._greyed
-            row.append(key.written, (faint if grey else strong) + click)
-            row.append(f" {key.label}", (faint if grey else quiet) + click)
-            row.append("  ")
-        return row
+    def places(self) -> list[tuple[int, Key]]:
+        """The keys that are shown, each with its first cell."""
+        width = self.size.width
+        tail = sum(width_of(self._entry(key)) for key in _LAST)
+        shown: list[tuple[int, Key]] = []
+        x = 1
+        for key in footer_keys(self._where):
+            cells = width_of(self._entry(key))
+            if x + cells + tail > width:
+                break
+            shown.append((x, key))
+            x += cells
+        x = max(x, width - tail)
+        for key in _LAST:
+            shown.append((x, key))
+            x += width_of(self._entry(key))
+        return shown
+
+    def _entry(self, key: Key) -> Line:
+        grey = key.id in self._greyed
+        return (
+            (key.written, "faint" if grey else "text!"),
+            (f" {key.label}  ", "faint" if grey else "muted"),
+        )
+
+    def render_line(self, y: int) -> Strip:  # noqa: ARG002
+        """The row."""
+        palette, width = theme.palette(self.app), self.size.width
+        line: list[tuple[str, str]] = []
+        if self._message:
+            line.append((fit(f" {self._message[0]}", width), self._message[1]))
+        else:
+            for x, key in self.places():
+                line += [(" " * (x - width_of(line)), "text"), *self._entry(key)]
+        segments = [Segment(text, ink(palette, role)) for text, role in line]
+        return Strip(segments).adjust_cell_length(width).apply_style(self.rich_style)
+
+    async def on_click(self, event: events.Click) -> None:
+        """Do what the key under the mouse does."""
+        under = [key for x, key in self.places() if x <= event.x]
+        if under and not self._message:
+            await self.run_action(f"screen.key('{under[-1].id}')")

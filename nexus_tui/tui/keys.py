@@ -35,6 +35,8 @@ class Key:
     """How the key is written; empty: as Textual names it."""
     palette: bool = True
     """Whether the command palette lists it."""
+    listed: bool = True
+    """Whether `?` lists it; not where another key's line speaks for both."""
 
     @property
     def method(self) -> str:
@@ -94,17 +96,17 @@ TABLE: tuple[Key, ...] = (
     Key("training.evaluate", "e", "evaluate", "evaluate", "Save and evaluate this step.", "training", 3),
     Key("training.sample", "g", "sample", "sample", "Let this step's weights continue the fixed prompts.", "training", 4),
     Key("training.resume", "r", "resume", "resume", "Go on training from the newest checkpoint.", "training", 5),
-    Key("training.read_left", "left", "read(-1)", "read", "Read the curves one cell to the left.", "training", 6, "←→"),
-    Key("training.read_right", "right", "read(1)", "read right", "Read the curves one cell to the right.", "training", sign="→"),
-    Key("training.jump_left", "shift+left", "read(-20)", "jump left", "Read a twentieth of the chart to the left.", "training", sign="⇧←"),
-    Key("training.jump_right", "shift+right", "read(20)", "jump right", "Read a twentieth of the chart to the right.", "training", sign="⇧→"),
+    Key("training.read_left", "left", "read(-1)", "read", "Read the curves at a crosshair.", "training", 6, "←→"),
+    Key("training.read_right", "right", "read(1)", "read right", "Move the crosshair to the right.", "training", sign="→", listed=False),
+    Key("training.jump_left", "shift+left", "read(-20)", "jump left", "Move the crosshair by twenty cells.", "training", sign="⇧←→"),
+    Key("training.jump_right", "shift+right", "read(20)", "jump right", "Move the crosshair by twenty cells to the right.", "training", sign="⇧→", listed=False),
     Key("training.next", "tab", "metric(1)", "next chart", "Put the next curve into the large chart.", "training", 7),
-    Key("training.previous", "shift+tab", "metric(-1)", "chart before", "Put the curve before into the large chart.", "training", sign="⇧tab"),
+    Key("training.previous", "shift+tab", "metric(-1)", "chart before", "Put the curve before into the large chart.", "training", sign="⇧tab", listed=False),
     Key("training.log", "y", "log", "log", "Logarithmic or linear values in the large chart.", "training", 8),
     Key("training.axis", "x", "axis", "x axis", "Count steps, tokens or time along the charts.", "training", 9),
     Key("training.full", "f", "full", "full", "Nothing but the large chart; again for the rest.", "training", 10),
-    Key("training.smoother", "plus,equals_sign", "smooth(1)", "smoother", "Smooth the training curve more.", "training", sign="+"),
-    Key("training.rougher", "minus", "smooth(-1)", "less smooth", "Smooth the training curve less.", "training", sign="-"),
+    Key("training.smoother", "plus,equals_sign", "smooth(1)", "smoother", "Smooth the training curve more, or less.", "training", sign="+ -"),
+    Key("training.rougher", "minus", "smooth(-1)", "less smooth", "Smooth the training curve less.", "training", sign="-", listed=False),
     Key("training.raw", "0", "smooth(0)", "usual smoothing", "Smooth the training curve as usual.", "training"),
     Key("training.lower", "left_square_bracket", "lower", "small charts", "Show or hide the small charts.", "training", sign="["),
     Key("training.side", "right_square_bracket", "side", "side column", "Show or hide checkpoints, samples and events.", "training", sign="]"),
@@ -126,7 +128,7 @@ TABLE: tuple[Key, ...] = (
     Key("playground.copy", "ctrl+y", "copy", "copy", "Copy prompt and text, to the clipboard and to a file.", "playground", 3),
     Key("playground.edit", "e", "edit", "edit", "Write the prompt.", "playground", 4),
     Key("playground.before", "left_square_bracket", "step(-1)", "checkpoint", "The checkpoint before.", "playground", 5, "[ ]"),
-    Key("playground.after", "right_square_bracket", "step(1)", "next checkpoint", "The checkpoint after.", "playground", sign="]"),
+    Key("playground.after", "right_square_bracket", "step(1)", "next checkpoint", "The checkpoint after.", "playground", sign="]", listed=False),
 )  # fmt: skip
 
 BY_ID = {key.id: key for key in TABLE}
@@ -145,6 +147,8 @@ def footer_keys(where: Where) -> list[Key]:
 def bindings(where: Where) -> list[BindingType]:
     """Textual's bindings of a place; each calls `action_key` with the key's id, which says why if it cannot act."""
     return [
-        Binding(key.keys, f"key('{key.id}')", key.label, show=False, id=key.id, tooltip=key.help, priority=False)
+        Binding(
+            key.keys, f"key('{key.id}')", key.label, show=False, id=key.id, tooltip=key.help, priority=False
+        )
         for key in keys_at(where)
     ]

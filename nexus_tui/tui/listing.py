@@ -50,14 +50,13 @@ class Row:
 def fitting(columns: Sequence[Column], width: int) -> list[Column]:
     """The columns for a width of so many cells, in order, grown into what is left over."""
     kept: dict[str, int] = {}
-    room = width - 1
+    room = width - 2 + GAP  # a blank cell on both sides, and no gap after the last column
     for column in sorted(columns, key=lambda column: column.priority):
         room -= column.width + GAP
         if room < 0 and kept:
             room += column.width + GAP
             break
         kept[column.key] = column.width
-    room += GAP  # after the last
     for column in columns:
         if column.key in kept and column.grow and room > 0:
             more = min(column.grow, room)

@@ -194,7 +194,7 @@ class RunCurves:
                 case j.NotedEvent(step=step):
                     marks.append(Mark(self.place(branch, step), "", "note"))
                 case j.ControlledEvent(act="rate_scale", step=step, value=value):
-                    marks.append(Mark(self.place(branch, step), f"lr ×{value:g}", "warn"))
+                    marks.append(Mark(self.place(branch, step), f"lr ×{value:g}", "note"))
                 case j.FaultedEvent(step=step):
                     marks.append(Mark(self.place(branch, step), "", "warn"))
         return [mark for mark in marks if np.isfinite(mark.x)]

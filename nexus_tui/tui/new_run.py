@@ -49,7 +49,7 @@ def _preset(name: str, path: Path) -> Preset:
 class NewRunDialog(Dialog[None]):
     """Model, text, steps, name. What is left empty is as the model's recipe has it."""
 
-    CSS_PATH = "new_run.tcss"
+    CSS_PATH: ClassVar[list[str]] = ["dialogs.tcss", "new_run.tcss"]
     BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "take", "take", show=False)]
     AUTO_FOCUS = "Listing"
 

@@ -29,7 +29,7 @@ COLUMNS = (
     Column("state", "state", 10),
     Column("name", "run", 16, grow=16),
     Column("model", "model", 12, priority=4),
-    Column("corpus", "corpus", 14, priority=6, grow=10),
+    Column("corpus", "corpus", 15, priority=6, grow=9),
     Column("step", "step", 15, right=True, priority=1),
     Column("val", "best val", 8, right=True, priority=1),
     Column("bits", "bits/byte", 9, right=True, priority=5),

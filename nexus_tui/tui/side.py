@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from nexus_tui.runs.run import Run
+from nexus_tui.runs.run import Evaluation, Run
 from nexus_tui.tui import format as fmt
 from nexus_tui.tui.checkpoint_rows import Row
 from nexus_tui.tui.lines import Line
@@ -16,11 +16,12 @@ _BLANK: Line = ()
 
 def side(run: Run, checkpoints: Sequence[Row], width: int, height: int) -> list[Line]:
     """Exactly `height` lines or fewer, `width` cells each."""
+    best = next((row.evaluation for row in checkpoints if row.best), None)
     share = max(4, height // 3)
     top = _checkpoints(checkpoints, share)
     written = samples(run, width, share + max(0, share - len(top) - 1))
     lines = [*top, _BLANK, *written, _BLANK, (("events", "text!"),)]
-    return [*lines, *story(run, max(0, height - len(lines)))][:height]
+    return [*lines, *story(run, best, max(0, height - len(lines)))][:height]
 
 
 def _checkpoints(rows: Sequence[Row], height: int) -> list[Line]:
@@ -82,9 +83,9 @@ def _sample(prompt: str, text: str, width: int, height: int) -> list[Line]:
     return lines
 
 
-def newest_event(run: Run, width: int) -> Line:
+def newest_event(run: Run, best: Evaluation | None, width: int) -> Line:
     """One line with the newest event, where there is no column for them."""
-    told = story(run, 1)
+    told = story(run, best, 1)
     if not told:
         return _BLANK
     (time, role), gap, (words, tone) = told[0]

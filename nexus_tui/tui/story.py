@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from nexus_tui.runs import journal as j
-from nexus_tui.runs.run import Run
+from nexus_tui.runs.run import Evaluation, Run
 from nexus_tui.tui import format as fmt
 from nexus_tui.tui.lines import Line
 from nexus_tui.tui.safe import plain
@@ -34,30 +34,26 @@ def clock(time: datetime) -> str:
     return time.astimezone().strftime("%H:%M")
 
 
-def story(run: Run, limit: int) -> list[Line]:
-    """The newest events as (time, words) lines, newest first."""
+def story(run: Run, best: Evaluation | None, limit: int) -> list[Line]:
+    """The newest events as (time, words) lines, newest first; `best` is that of the true best checkpoint."""
     lines: list[Line] = []
-    for event, words, role in _told(run):
+    for event, words, role in _told(run, best):
         lines.append(((clock(event.time), "faint"), ("  ", "text"), (plain(words), role)))
         if len(lines) == limit:
             break
     return lines
 
 
-def _told(run: Run) -> Iterator[tuple[j.Event, str, str]]:
+def _told(run: Run, best: Evaluation | None) -> Iterator[tuple[j.Event, str, str]]:
     """Events that are worth a line, newest first; what belongs to one evaluated step shares a line."""
     log = run.log
     index = len(log) - 1
-    bests = _bests(run)
-    sampled: tuple[int, int] | None = None
     while index >= 0:
         event = log[index]
         index -= 1
         if isinstance(event, j.UnknownEvent):
             continue
         if isinstance(event, j.SampledEvent):
-            if sampled is None or sampled[0] != event.step:
-                sampled = (event.step, index)
             alone = index < 0 or not isinstance(log[index], j.SampledEvent | j.EvaluatedEvent)
             if alone:
                 yield event, f"{event.step:,} sampled", "muted"
@@ -65,18 +61,11 @@ def _told(run: Run) -> Iterator[tuple[j.Event, str, str]]:
         if isinstance(event, j.EvaluatedEvent):
             saved = index >= 0 and isinstance(log[index], j.SavedEvent) and _step(log[index]) == event.step
             index -= saved
-            if (event.step, event.checkpoint) in bests:
-                yield (
-                    event,
-                    f"{event.step:,} is the best so far {glyphs().star} {fmt.loss(event.loss)}",
-                    "best",
-                )
+            figure = f"{event.step:,} evaluated {fmt.loss(event.loss)}"
+            if best is not None and event is best.event:
+                yield event, f"{figure} {glyphs().star} best", "best"
             else:
-                yield (
-                    event,
-                    f"{event.step:,} {'saved, ' if saved else ''}evaluated {fmt.loss(event.loss)}",
-                    "muted",
-                )
+                yield event, figure, "muted"
             continue
         told = _words(event)
         if told:
@@ -85,19 +74,6 @@ def _told(run: Run) -> Iterator[tuple[j.Event, str, str]]:
 
 def _step(event: j.AnyEvent) -> int:
     return int(getattr(event, "step", -1))
-
-
-def _bests(run: Run) -> set[tuple[int, str]]:
-    """Evaluations that were lower than all before them under the same protocol."""
-    lowest: dict[str, float] = {}
-    found = set()
-    for evaluation in run.evaluations:
-        event = evaluation.event
-        if event.loss is not None and event.loss < lowest.get(event.protocol, float("inf")):
-            if event.protocol in lowest:
-                found.add((event.step, event.checkpoint))
-            lowest[event.protocol] = event.loss
-    return found
 
 
 def _words(event: j.AnyEvent) -> tuple[str, str] | None:

@@ -102,13 +102,12 @@ class TrainingScreen(ModeScreen):
         column = self.query_one("#side", Lines)
         if column.size.width:
             column.show(side(run, checkpoints(run), column.size.width, column.size.height))
-        self.query_one("#news", Lines).show([newest_event(run, width)])
+        self.query_one("#news", Lines).show([newest_event(run, best(run), width)])
 
     def _draw_charts(self, run: Run) -> None:
         curves = RunCurves(run, self._axis, best(run))
         for chart in self._charts:
-            if chart.display and chart.size:
-                chart.draw_run(curves)
+            chart.draw_run(curves)
 
     def _arrange(self) -> None:
         """Which charts are seen depends on the order of the charts and on classes; the sheet says how."""

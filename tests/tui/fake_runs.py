@@ -53,6 +53,7 @@ class FakeRun:
     lock: RunLock | None = None
     branch: int = 0
     _lift: float = 0.0
+    _scale: float = 1.0
     _names: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -92,8 +93,8 @@ class FakeRun:
     def rate(self, step: int) -> float:
         """Warm-up over 100 steps, then cosine to 0."""
         if step < 100:
-            return 3e-4 * step / 100
-        return 1.5e-4 * (1 + math.cos(math.pi * (step - 100) / max(1, self.total - 100)))
+            return self._scale * 3e-4 * step / 100
+        return self._scale * 1.5e-4 * (1 + math.cos(math.pi * (step - 100) / max(1, self.total - 100)))
 
     def train(self, until: int, checkpoints: bool = True) -> "FakeRun":
         """Steps, and at every so many a checkpoint, an evaluation and samples."""
@@ -162,6 +163,7 @@ class FakeRun:
 
     def scale_rate(self, scale: float) -> None:
         """Somebody scaled the learning rate."""
+        self._scale = scale
         self.append(lambda t: j.ControlledEvent(time=t, step=self.step, act="rate_scale", value=scale))
 
     def act(self, act: str) -> None:
