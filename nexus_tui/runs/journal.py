@@ -75,23 +75,29 @@ class ActivityEvent(Event, frozen=True):
 
 
 class StepEvent(Event, frozen=True):
-    """One optimizer step: mean loss over the batch in nats per token, before the update."""
+    """One optimizer step: mean loss over the batch in nats per token, before the update.
+
+    `tokens` trained on so far and `seconds` of this step are 0 where that is not on record.
+    """
 
     step: int
     loss: float | None
     lr: float
-    grad_norm: float | None
-    tokens: int
-    seconds: float
+    grad_norm: float | None = None
+    tokens: int = 0
+    seconds: float = 0.0
 
 
 class SavedEvent(Event, frozen=True):
-    """A checkpoint is on disk; `sha256` is that of its model.safetensors, `bytes` its size in all."""
+    """A checkpoint is on disk; `sha256` is that of its model.safetensors, `bytes` its size in all.
+
+    Empty and 0 where that is not on record.
+    """
 
     step: int
     checkpoint: str
-    sha256: str
-    bytes: int
+    sha256: str = ""
+    bytes: int = 0
 
 
 class EvaluatedEvent(Event, frozen=True):
@@ -103,11 +109,20 @@ class EvaluatedEvent(Event, frozen=True):
     step: int
     checkpoint: str
     loss: float | None
-    stderr: float | None
-    bits_per_byte: float | None
-    windows: int
-    protocol: str
+    stderr: float | None = None
+    bits_per_byte: float | None = None
+    windows: int = 0
+    protocol: str = ""
     seconds: float = 0.0
+    metrics: dict[str, float | None] = {}
+    """Other scores of the same evaluation, by the name that who measured them gave them."""
+
+
+class MeasuredEvent(Event, frozen=True):
+    """Any other numbers of a step, by name."""
+
+    step: int
+    values: dict[str, float | None]
 
 
 class ClaimedEvent(Event, frozen=True):
@@ -123,6 +138,22 @@ class ClaimedEvent(Event, frozen=True):
     value: float | None = None
     higher_is_better: bool = False
     path: str = ""
+
+
+class PredictedEvent(Event, frozen=True):
+    """At `step`, before it happened: the validation loss of step `target`, nats per token. Never rewritten.
+
+    `low` and `high` bound the interval, None for a prediction without one; `method` made it, from the data
+    that `basis` names.
+    """
+
+    step: int
+    target: int
+    value: float
+    low: float | None = None
+    high: float | None = None
+    method: str = ""
+    basis: str = ""
 
 
 class SampledEvent(Event, frozen=True):
@@ -180,7 +211,9 @@ KnownEvent = (
     | StepEvent
     | SavedEvent
     | EvaluatedEvent
+    | MeasuredEvent
     | ClaimedEvent
+    | PredictedEvent
     | SampledEvent
     | ControlledEvent
     | NotedEvent
@@ -279,6 +312,10 @@ class JournalReader:
         return self._identity is not None and (
             (stat.st_dev, stat.st_ino) != self._identity or stat.st_size < self._offset
         )
+
+    def again(self) -> "JournalReader":
+        """A reader of the same file from its beginning."""
+        return JournalReader(self.path)
 
     def read(self) -> list[AnyEvent]:
         """The events written since the last call. A missing or unreadable file has none."""
