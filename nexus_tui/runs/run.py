@@ -3,7 +3,6 @@
 import contextlib
 import math
 import tomllib
-from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,86 +13,16 @@ from nexus_tui.runs import journal as j
 from nexus_tui.runs.checkpoints import Checkpoint, CheckpointError, open_checkpoint
 from nexus_tui.runs.columns import Table
 from nexus_tui.runs.lock import Holder, holder
+from nexus_tui.runs.record import TRAIN_STEPS, Branch, Evaluation, Record, Series, number
+from nexus_tui.runs.source import Source, Weights
 
-TRAIN_STEPS = 20
-"""A checkpoint's training loss is the mean over this many steps up to it: one batch alone is noise."""
+__all__ = ["TRAIN_STEPS", "Branch", "Evaluation", "Run", "RunError", "Series"]
+
+_STEP_METRICS = ("loss", "lr", "grad_norm")
 
 
 class RunError(Exception):
     """A folder is no run, or a name is none of its checkpoints; the message says which."""
-
-
-@dataclass(frozen=True)
-class Branch:
-    """A stretch of training without a resume. The first has no parent and starts at step 0."""
-
-    index: int
-    parent: int | None = None
-    start: int = 0
-    """The step of the checkpoint it resumed from."""
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """One evaluation on record, with the branch it happened on."""
-
-    branch: int
-    event: j.EvaluatedEvent
-    train_loss: float
-    """Mean training loss of the last TRAIN_STEPS steps up to it, in nats per token; NaN if there are none."""
-
-    @property
-    def step(self) -> int:
-        """The step whose weights were evaluated."""
-        return self.event.step
-
-    @property
-    def loss(self) -> float:
-        """Validation loss, nats per token; NaN if it was no finite number."""
-        return _number(self.event.loss)
-
-    @property
-    def stderr(self) -> float:
-        """Standard error of the loss over windows, nats per token."""
-        return _number(self.event.stderr)
-
-    @property
-    def bits_per_byte(self) -> float:
-        """Validation loss in bits per byte of text: what compares runs with different tokenizers."""
-        return _number(self.event.bits_per_byte)
-
-    @property
-    def perplexity(self) -> float:
-        """exp of the validation loss."""
-        return math.exp(min(self.loss, 700.0)) if math.isfinite(self.loss) else math.nan
-
-    @property
-    def name(self) -> str:
-        """Name of the checkpoint that was evaluated, such as `step_1400`."""
-        return self.event.checkpoint
-
-
-@dataclass
-class _Record:
-    """What the journal has said so far."""
-
-    steps: Table = field(
-        default_factory=lambda: Table(
-            step=np.int64, loss=np.float64, lr=np.float64, grad_norm=np.float64,
-            tokens=np.int64, seconds=np.float64, time=np.float64, branch=np.int32,
-        )
-    )  # fmt: skip
-    branches: list[Branch] = field(default_factory=lambda: [Branch(0)])
-    evaluations: list[Evaluation] = field(default_factory=list)
-    saved: dict[str, tuple[int, j.SavedEvent]] = field(default_factory=dict)
-    """By checkpoint name: the branch and the event."""
-    samples: list[j.SampledEvent] = field(default_factory=list)
-    log: list[j.AnyEvent] = field(default_factory=list)
-    """Every event but steps and activities, in order."""
-    started: j.StartedEvent | None = None
-    ended: j.EndedEvent | None = None
-    paused: bool = False
-    activity: str = ""
 
 
 class Run:
@@ -103,11 +32,13 @@ class Run:
     whenever something on record did, so a screen that has drawn it has nothing to do.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, source: Source | None = None) -> None:
+        """A run of ours in a folder, or whatever `source` reads there."""
         self.folder = folder
         self.revision = 0
-        self._reader = j.JournalReader(folder / "journal.jsonl")
-        self._record = _Record()
+        self._source = source
+        self._reader: Source | j.JournalReader = source or j.JournalReader(folder / "journal.jsonl")
+        self._record = Record()
         self._checkpoints: dict[str, Checkpoint] = {}
         self._holder: Holder | None = None
         self.refresh()
@@ -121,12 +52,21 @@ class Run:
 
     @property
     def name(self) -> str:
-        """The folder's name."""
-        return self.folder.resolve().name
+        """The folder's name, or what its source calls it."""
+        return self._source.name if self._source else self.folder.resolve().name
+
+    @property
+    def kind(self) -> str:
+        """`run`, `recorded` (put on record from elsewhere, without weights), or another tool's name."""
+        if self._source:
+            return self._source.kind
+        return self.started.kind if self.started else "run"
 
     @cached_property
     def config(self) -> dict[str, dict[str, Any]]:
-        """The tables of run.toml; empty if there is none or it cannot be read."""
+        """The tables of run.toml, or what the source says; empty if there is none or it cannot be read."""
+        if self._source:
+            return self._source.config
         with contextlib.suppress(OSError, tomllib.TOMLDecodeError, UnicodeDecodeError):
             return tomllib.loads((self.folder / "run.toml").read_text("utf-8"))
         return {}
@@ -155,8 +95,41 @@ class Run:
         return self._record.samples
 
     @property
+    def claims(self) -> list[j.ClaimedEvent]:
+        """Every claim on record to be the best, in order; those of files in the folder are not among them."""
+        return self._record.claims
+
+    @property
+    def metrics(self) -> list[str]:
+        """The metrics that `series` knows, the usual ones first."""
+        names = [name for name in _STEP_METRICS if np.isfinite(self.steps[name]).any()]
+        if self.evaluations:
+            names += ["validation_loss"]
+        if any(math.isfinite(evaluation.bits_per_byte) for evaluation in self.evaluations):
+            names += ["bits_per_byte"]
+        others = dict.fromkeys(name for e in self.evaluations for name in e.event.metrics)
+        return list(dict.fromkeys([*names, *others, *self._record.measured]))
+
+    def series(self, metric: str) -> Series:
+        """One of `metrics`; empty for any other name. Losses in nats per token where the run is ours."""
+        steps = self.steps
+        if metric in _STEP_METRICS:
+            return Series(steps["step"], steps[metric].astype(np.float64), steps["branch"])
+        if metric in ("validation_loss", "bits_per_byte"):
+            attribute = "loss" if metric == "validation_loss" else metric
+            points = [(e.step, getattr(e, attribute), e.branch) for e in self.evaluations]
+        else:
+            points = [
+                (e.step, number(e.event.metrics[metric]), e.branch)
+                for e in self.evaluations
+                if metric in e.event.metrics
+            ] + self._record.measured.get(metric, [])
+        step, value, branch = zip(*points, strict=True) if points else ((), (), ())
+        return Series(np.array(step, np.int64), np.array(value, np.float64), np.array(branch, np.int32))
+
+    @property
     def log(self) -> list[j.AnyEvent]:
-        """Every event but the steps, in order."""
+        """Every event but the steps and their other measurements, in order."""
         return self._record.log
 
     @property
@@ -178,6 +151,25 @@ class Run:
     def saved(self) -> dict[str, j.SavedEvent]:
         """By name: every checkpoint ever saved, its files kept or not."""
         return {name: event for name, (_, event) in self._record.saved.items()}
+
+    def weights(self, checkpoint: str) -> Weights:
+        """Whether the weights of a checkpoint exist: a checkpoint counts as the best only if they do.
+
+        `elsewhere` is believed: of a recorded run, whatever was saved.
+        """
+        if checkpoint in self._checkpoints:
+            return "here"
+        if self._source:
+            return self._source.weights(checkpoint)
+        recorded = self.kind != "run" and checkpoint in self._record.saved
+        return "elsewhere" if recorded else "gone"
+
+    def weights_path(self, checkpoint: str) -> Path | None:
+        """Where the weights of a checkpoint are, if they are here."""
+        if self._source:
+            return self._source.weights_path(checkpoint)
+        kept = self._checkpoints.get(checkpoint)
+        return kept.path if kept else None
 
     @property
     def step(self) -> int:
@@ -207,11 +199,16 @@ class Run:
 
     @property
     def state(self) -> str:
-        """`new` (nothing happened), `training`, `paused`, `finished`, `stopped`, `failed` or `crashed`."""
+        """`new` (nothing happened), `training`, `paused`, `finished`, `stopped`, `failed` or `crashed`.
+
+        Of a run that this program does not train, how it ended, or `recorded`.
+        """
         if self._holder:
             return "paused" if self._record.paused else "training"
         if self._record.ended:
             return self._record.ended.reason
+        if self.kind != "run":
+            return "recorded"
         return "crashed" if self._record.started or len(self.steps) else "new"
 
     def canonical(self) -> "np.ndarray[Any, np.dtype[np.bool_]]":
@@ -284,13 +281,14 @@ class Run:
     def refresh(self) -> bool:
         """Read what is new. Returns whether anything changed."""
         if self._reader.replaced():
-            self._reader = j.JournalReader(self._reader.path)
-            self._record = _Record()
+            self._reader = self._reader.again()
+            self._source = None if isinstance(self._reader, j.JournalReader) else self._reader
+            self._record = Record()
             self.__dict__.pop("config", None)
         events = self._reader.read()
         for event in events:
-            self._take(event)
-        now_held = holder(self.folder)
+            self._record.take(event)
+        now_held = None if self._source else holder(self.folder)
         changed = bool(events) or now_held != self._holder
         self._holder = now_held
         if changed or not self.revision:
@@ -299,6 +297,8 @@ class Run:
         return changed
 
     def _look_at_checkpoints(self) -> None:
+        if self._source:
+            return
         found = {}
         for name in self._record.saved:
             with contextlib.suppress(CheckpointError):
@@ -306,53 +306,3 @@ class Run:
                 known = self._checkpoints.get(name)
                 found[name] = known if known and path.exists() else open_checkpoint(path)
         self._checkpoints = found
-
-    def _take(self, event: j.AnyEvent) -> None:
-        record = self._record
-        branch = record.branches[-1].index
-        if isinstance(event, j.StepEvent):
-            record.steps.append(
-                step=event.step,
-                loss=_number(event.loss),
-                lr=event.lr,
-                grad_norm=_number(event.grad_norm),
-                tokens=event.tokens,
-                seconds=event.seconds,
-                time=event.time.timestamp(),
-                branch=branch,
-            )
-            record.activity = ""
-            return
-        if isinstance(event, j.ActivityEvent):
-            record.activity = event.activity
-            return
-        record.log.append(event)
-        match event:
-            case j.StartedEvent():
-                record.started = event
-            case j.DeviceEvent():
-                record.ended, record.paused = None, False
-            case j.ResumedEvent():
-                parent = record.saved.get(event.checkpoint, (branch, None))[0]
-                record.branches.append(Branch(len(record.branches), parent, event.step))
-            case j.EvaluatedEvent():
-                record.evaluations.append(Evaluation(branch, event, self._train_loss(event.step)))
-            case j.SavedEvent():
-                record.saved.pop(event.checkpoint, None)
-                record.saved[event.checkpoint] = (branch, event)
-            case j.SampledEvent():
-                record.samples.append(event)
-            case j.ControlledEvent() if event.act in ("pause", "continue"):
-                record.paused = event.act == "pause"
-            case j.EndedEvent():
-                record.ended = event
-
-    def _train_loss(self, step: int) -> float:
-        """Mean over the newest rows up to `step`. NaN if there are none."""
-        steps = self.steps["step"][-TRAIN_STEPS:]
-        losses = self.steps["loss"][-TRAIN_STEPS:][(steps <= step) & (steps > step - TRAIN_STEPS)]
-        return float(losses.mean()) if len(losses) else math.nan
-
-
-def _number(value: float | None) -> float:
-    return math.nan if value is None else value
