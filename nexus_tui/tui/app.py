@@ -1,6 +1,7 @@
 """The app: a screen for each mode, one store of runs kept up to date, at most one run trained here."""
 
 import asyncio
+import threading
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from functools import partial
@@ -128,7 +129,8 @@ class NexusApp(App[str]):
         self._news()
         self.set_interval(LIVE, self._tick)
         if self._preload:
-            await asyncio.to_thread(self._launcher.warm)
+            # A thread of its own: the loop's pool would have to be waited for when the app ends.
+            threading.Thread(target=self._launcher.warm, name="warm").start()
 
     def look(self) -> None:
         """Read what is new of the run that is shown, now."""
@@ -202,28 +204,31 @@ class NexusApp(App[str]):
         return f"{running.name} is being trained here; stop it first (2, then S)." if running else ""
 
     async def start(self, model: str, overrides: list[str], name: str) -> None:
-        """Begin a new run and show it. Raises LaunchError."""
+        """Begin a new run; `show_session` then shows it. Raises LaunchError."""
         if reason := self.why_no_training():
             raise LaunchError(reason)
-        self._watch_session(
-            await asyncio.to_thread(self._launcher.start, self.runs_folder, model, overrides, name)
-        )
+        begin = partial(self._launcher.start, self.runs_folder, model, overrides, name)
+        self.session = await asyncio.to_thread(begin)
 
     async def resume(self, run: Run, which: str | int | None = None) -> None:
         """Go on training a run from a checkpoint (None: the newest) and show it, or say why not."""
         try:
             if reason := self.why_no_training():
                 raise LaunchError(reason)
-            self._watch_session(await asyncio.to_thread(self._launcher.resume, run.folder, which))
+            self.session = await asyncio.to_thread(self._launcher.resume, run.folder, which)
+            self.show_session()
         except LaunchError as error:
             from nexus_tui.tui.dialogs import ErrorDialog
 
             self.push_screen(ErrorDialog(f"{run.name} was not resumed", str(error)))
 
-    def _watch_session(self, session: TrainingSession) -> None:
-        self.session = session
+    def show_session(self) -> None:
+        """Show the run that this process trains."""
+        if self.session is None:
+            return
         self._watcher.look()
-        self.current = next((run for run in self.runs if run.folder == session.folder), self.current)
+        folder = self.session.folder
+        self.current = next((run for run in self.runs if run.folder == folder), self.current)
         if self.current_mode == "training":
             self._news()
         self.switch_mode("training")
@@ -245,7 +250,7 @@ class NexusApp(App[str]):
             return
         from nexus_tui.tui.new_run import NewRunDialog
 
-        self.push_screen(NewRunDialog())
+        self.push_screen(NewRunDialog(), lambda started: self.show_session() if started else None)
 
     def action_help(self) -> None:
         """Show the keys that work here."""

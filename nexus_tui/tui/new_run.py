@@ -46,8 +46,11 @@ def _preset(name: str, path: Path) -> Preset:
     return Preset(name, str(tables.get("description", "")), str(corpus), str(steps))
 
 
-class NewRunDialog(Dialog[None]):
-    """Model, text, steps, name. What is left empty is as the model's recipe has it."""
+class NewRunDialog(Dialog[bool]):
+    """Model, text, steps, name. What is left empty is as the model's recipe has it.
+
+    Gives back whether a run was started.
+    """
 
     CSS_PATH: ClassVar[list[str]] = ["dialogs.tcss", "new_run.tcss"]
     BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "take", "take", show=False)]
@@ -142,10 +145,9 @@ class NewRunDialog(Dialog[None]):
             await self._app.start(self.preset.name, overrides, self._value("name"))
         except LaunchError as error:
             self._wrong(str(error))
-        else:
-            self.dismiss()
-        finally:
             self.query_one("#start", Button).disabled = False
+        else:
+            self.dismiss(True)
 
     def _value(self, name: str) -> str:
         return self.query_one(f"#{name}", Input).value.strip()

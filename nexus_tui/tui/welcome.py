@@ -1,5 +1,7 @@
 """What somebody sees who has no run yet: what this is, and the three keys that train a model."""
 
+import re
+
 from rich.style import Style
 from rich.text import Text
 from textual.app import ComposeResult
@@ -46,9 +48,8 @@ class _Block(Static):
         text = Text(end="")
         if not theme.glyphs().ascii and self.app.size.height >= 22:
             for line in _CURVE:
-                for sign in line:
-                    role = {"●": "val", "★": "best"}.get(sign, "live")
-                    text.append(sign, ink(role, bold=sign == "★"))
+                for part in re.split("([●★])", line.rstrip()):
+                    text.append(part, ink({"●": "val", "★": "best"}.get(part, "live"), bold=part == "★"))
                 text.append("\n")
             text.append("\n")
         text.append("nexus-tui", ink("text", True))

@@ -1,0 +1,128 @@
+"""Apps on made runs: a fixed clock, UTC, a relative runs folder, and sessions that train nothing."""
+
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+
+from nexus_tui.runs.lock import RunLock
+from nexus_tui.training.control import Act, Control
+from nexus_tui.tui import theme
+from nexus_tui.tui.app import NexusApp
+from nexus_tui.tui.launcher import Launcher, LaunchError
+from tests.tui.fake_runs import START, FakeRun
+
+
+class FakeSession:
+    """Looks like a thread that trains: holds the run's lock until it is told that it has ended."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.control = Control()
+        self.alive = True
+        self.asked_to_stop = False
+        self._lock = RunLock(folder)
+
+    def stop(self) -> None:
+        self.asked_to_stop = True
+
+    def end(self) -> None:
+        self.alive = False
+        self._lock.release()
+
+    def join(self, timeout: float | None = None) -> None:
+        """Nothing to wait for."""
+
+    def wishes(self) -> list[Act]:
+        """What was asked for since the last call."""
+        return list(iter(self.control.take, None))
+
+
+class FakeLauncher(Launcher):
+    """Remembers what was asked; `failure` is what it says instead."""
+
+    def __init__(self) -> None:
+        self.started: list[tuple[str, list[str], str]] = []
+        self.resumed: list[tuple[str, str | int | None]] = []
+        self.failure = ""
+        self.session: FakeSession | None = None
+        self.warmed = False
+
+    def warm(self) -> None:
+        self.warmed = True
+
+    def start(self, runs_folder: Path, model: str, overrides: list[str], name: str) -> FakeSession:
+        self.started.append((model, overrides, name))
+        if self.failure:
+            raise LaunchError(self.failure)
+        run = FakeRun(runs_folder / (name or f"{model}-1"), preset=model)
+        return self._session(run.folder)
+
+    def resume(self, folder: Path, which: str | int | None = None) -> FakeSession:
+        self.resumed.append((folder.name, which))
+        if self.failure:
+            raise LaunchError(self.failure)
+        return self._session(folder)
+
+    def _session(self, folder: Path) -> FakeSession:
+        self.session = FakeSession(folder)
+        return self.session
+
+
+@pytest.fixture(autouse=True)
+def _same_everywhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.chdir(tmp_path)
+    theme.use_ascii(False)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """The runs folder, relative, so that a picture of it is the same everywhere."""
+    return Path("runs")
+
+
+@pytest.fixture
+def launcher() -> FakeLauncher:
+    return FakeLauncher()
+
+
+@pytest.fixture
+def make_app(folder: Path, launcher: FakeLauncher) -> Callable[..., NexusApp]:
+    """`make_app(run)` has a clock two seconds after the run's last event, and trains it here with `here`."""
+
+    def make(
+        run: FakeRun | None = None, *, here: bool = False, open_run: str = "", theme_name: str | None = None
+    ) -> NexusApp:
+        now: datetime = (run.now if run else START) + timedelta(seconds=2)
+        app = NexusApp(
+            folder, open_run, launcher=launcher, clock=lambda: now, preload=False, theme_name=theme_name
+        )
+        if here and run:
+            app.session = launcher.resume(run.folder)
+        return app
+
+    return make
+
+
+async def ready(pilot: Pilot[str]) -> None:
+    """Wait until the folder has been read and drawn."""
+    app = pilot.app
+    assert isinstance(app, NexusApp)
+    await until(pilot, lambda: app.loaded)
+    await pilot.pause()
+    await pilot.pause()
+
+
+async def until(pilot: Pilot[str], true: Callable[[], bool], seconds: float = 30.0) -> None:
+    """Wait until something is so."""
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it never came to be so"
+        await pilot.pause(0.01)

@@ -1,0 +1,91 @@
+"""Looking at the disk: often at what is alive, rarely at the rest, never for nothing."""
+
+from pathlib import Path
+
+import pytest
+
+from nexus_tui.runs.store import Runs
+from nexus_tui.tui.watch import IDLE, LIVE, Watcher
+from tests.tui.fake_runs import FakeRun
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def test_an_idle_folder_is_only_looked_at_and_never_read(
+    folder: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    FakeRun(folder / "a").train(5)
+    store = Runs(folder)
+    watcher = Watcher(store, clock)
+    assert watcher.look()
+
+    def read() -> None:
+        raise AssertionError("nothing changed, and the runs were read")
+
+    monkeypatch.setattr(store, "refresh", read)
+    for _ in range(20):
+        clock.now += LIVE
+        assert not watcher.tick()
+
+
+def test_a_live_run_is_read_at_every_tick(folder: Path, clock: Clock) -> None:
+    run = FakeRun(folder / "a").train(5)
+    run.hold()
+    watcher = Watcher(Runs(folder), clock)
+    watcher.look()
+    assert not watcher.tick()
+    run.train(6)
+    clock.now += LIVE
+    assert watcher.tick()
+    assert watcher.runs[0].step == 6
+    run.release()
+
+
+def test_a_new_run_and_one_that_began_again_are_found_within_the_idle_time(folder: Path, clock: Clock) -> None:
+    old = FakeRun(folder / "old").train(5)
+    watcher = Watcher(Runs(folder), clock)
+    watcher.look()
+    FakeRun(folder / "new").train(1)
+    old.hold()
+    clock.now += IDLE / 2
+    assert not watcher.tick()
+    clock.now += IDLE
+    assert watcher.tick()
+    assert {run.name for run in watcher.runs} == {"old", "new"}
+    assert next(run for run in watcher.runs if run.name == "old").holder
+    old.release()
+
+
+def test_a_trainer_that_died_is_noticed(folder: Path, clock: Clock) -> None:
+    run = FakeRun(folder / "a").train(5)
+    run.hold()
+    watcher = Watcher(Runs(folder), clock)
+    watcher.look()
+    assert watcher.runs[0].state == "training"
+    assert run.lock is not None
+    run.lock._file.close()  # as the kernel does for a killed process; the file stays
+    assert watcher.tick()
+    assert watcher.runs[0].state == "crashed"
+
+
+def test_a_deleted_folder_and_a_missing_one_are_no_error(folder: Path, clock: Clock) -> None:
+    watcher = Watcher(Runs(folder), clock)
+    assert not watcher.look()
+    FakeRun(folder / "a")
+    clock.now += IDLE
+    assert watcher.tick()
+    (folder / "a" / "journal.jsonl").unlink()
+    clock.now += IDLE
+    assert watcher.tick()
+    assert watcher.runs == []
