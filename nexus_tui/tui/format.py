@@ -51,10 +51,12 @@ def delta(value: float | None) -> str:
 
 
 def perplexity(value: float | None) -> str:
-    """exp(loss): two decimals, none from a thousand on. 4.0637 → `4.06`."""
+    """exp(loss): two decimals, none from a thousand on, an exponent from a million on. 4.0637 → `4.06`."""
     special = _special(value)
     if special or value is None:
         return special or MISSING
+    if abs(value) >= 1e6:
+        return f"{value:.2e}"
     return f"{value:.2f}" if abs(value) < 999.995 else f"{value:,.0f}"
 
 
@@ -68,8 +70,7 @@ def percent(fraction: float | None) -> str:
     special = _special(fraction)
     if special or fraction is None:
         return special or MISSING
-    shown = round(100 * fraction)
-    return f"{min(shown, 99) if fraction < 1 else shown} %"
+    return "99 %" if 0.985 <= fraction < 1 else f"{max(-1e9, min(100 * fraction, 1e9)):,.0f} %"
 
 
 def duration(seconds: float | None) -> str:

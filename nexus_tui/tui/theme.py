@@ -9,6 +9,7 @@ series also differ in a sign, so that colour is never the only difference. Roles
 from __future__ import annotations
 
 import locale
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -175,6 +176,8 @@ def _theme(palette: Palette, surface: str, panel: str) -> Theme:
         }
     else:
         variables |= {
+            "ansi-background": "ansi_black",
+            "ansi-foreground": "ansi_white",
             "block-cursor-background": "ansi_default",
             "block-cursor-foreground": "ansi_default",
             "block-cursor-text-style": "bold reverse",
@@ -208,6 +211,11 @@ THEMES: tuple[Theme, ...] = (
     _theme(ANSI, "ansi_default", "ansi_default"),
     _theme(PLAIN, "ansi_default", "ansi_default"),
 )
+
+
+def ansi_color() -> bool | None:
+    """For `App(ansi_color=…)`: under NO_COLOR, Textual drops all colours only if ANSI from the start."""
+    return True if "NO_COLOR" in os.environ else None
 
 
 def register(app: App[Any], name: str | None = None) -> None:
@@ -264,7 +272,7 @@ def style(
         role: a role of the palette, or a colour.
         dim: blended towards the background (dim attribute where colours cannot be mixed).
         bold: heavier.
-        on: background role or colour.
+        on: background role or colour; left out where colours cannot be mixed.
 
     Raises:
         ValueError: `role` is neither a role nor a colour.
@@ -274,7 +282,7 @@ def style(
     color = color_of(palette, role)
     if dim and palette.blends:
         color = color_of(palette, "background").blend(color, 0.42 if palette.dark else 0.38)
-    background = color_of(palette, on).rich_color if on else None
+    background = color_of(palette, on).rich_color if on and palette.blends else None
     weak = not palette.blends and (dim or role in ("muted", "ghost"))
     return Style(color=color.rich_color, bgcolor=background, bold=bold or None, dim=weak or None)
 
@@ -377,6 +385,31 @@ _ASCII = Glyphs(
     signs=("o", "#", "@", "+", "%", "&", "=", "x"),
 )
 
+_SPELLED = str.maketrans(
+    {
+        "∞": "inf",
+        "–": "-",
+        "—": "-",
+        "─": "-",
+        "−": "-",
+        "×": "x",
+        "·": ".",
+        "…": "~",
+        "±": "+-",
+        "≈": "~",
+        "≤": "<=",
+        "≥": ">=",
+        "→": "->",
+        "←": "<-",
+        "↑": "^",
+        "↓": "v",
+        "Δ": "d",
+        "★": "*",
+        "●": "o",
+        "░": ":",
+    }
+)
+
 _ascii: bool | None = None
 
 
@@ -384,6 +417,13 @@ def use_ascii(wanted: bool | None = True) -> None:
     """Draw with ASCII only (`--ascii`); None asks the locale again."""
     global _ascii
     _ascii = wanted
+
+
+def spell(text: str) -> str:
+    """Text as this terminal can show it: itself, or in ASCII with `?` for what has no spelling."""
+    if not glyphs().ascii or text.isascii():
+        return text
+    return text.translate(_SPELLED).encode("ascii", "replace").decode("ascii")
 
 
 def glyphs() -> Glyphs:

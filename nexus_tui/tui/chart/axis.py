@@ -16,6 +16,9 @@ from nexus_tui.tui import format as fmt
 XKind = Literal["step", "tokens", "time", "clock"]
 
 _STEPS = (1.0, 2.0, 2.5, 5.0)
+_HUGE = 1e300
+"""Beyond, differences of values overflow; nearer to zero than its inverse, they lose their digits."""
+
 _KEEP = 0.6
 """A range is kept while the data fill this much of it."""
 
@@ -71,9 +74,11 @@ def y_axis(low: float, high: float, rows: int, *, log: bool = False, previous: Y
     """
     if not (math.isfinite(low) and math.isfinite(high)):
         low, high = (0.0, 1.0)
-    low, high = min(low, high), max(low, high)
+    low, high = max(min(low, high), -_HUGE), min(max(low, high), _HUGE)
+    if max(abs(low), abs(high)) < 1 / _HUGE:
+        low = high = 0.0
     # A range thinner than a thousandth of its values has no readable ticks.
-    thin = (0.02 if log else max(1e-3 * max(abs(low), abs(high)), 1e-12)) - (high - low)
+    thin = (0.02 if log else 1e-3 * max(abs(low), abs(high)) or 1.0) - (high - low)
     if thin > 0:
         low, high = low - thin / 2, high + thin / 2
     alike = previous is not None and (previous.rows, previous.log) == (rows, log)
@@ -165,12 +170,16 @@ def _log_axis(low: float, high: float, rows: int) -> YAxis:
     decades = range(math.floor(low), math.ceil(high) + 1)
     wide = [[float(f"{m}e{d}") for d in decades for m in multiples] for multiples in _MULTIPLES]
     sparse = [[float(f"1e{d}") for d in decades if d % every == 0] for every in (2, 3, 5, 10, 25, 50, 100)]
-    within = [_round_values(10**low, 10**high, rows)] if high - low < 1 else []
+    # Within a decade evenly spaced values read better than 1, 2, 5.
+    counts = (rows // 4, rows // 3, rows // 2, rows)
+    within = [_round_values(10**low, 10**high, count) for count in counts] if high - low < 1 else []
     for values in [*within, *wide, *sparse]:
         shown = [value for value in values if low <= math.log10(value) <= high]
         at = [place(value) for value in shown]
         if len(at) >= 2 and min(a - b for a, b in pairwise(at)) >= apart:
-            ticks = tuple(zip(at, [_short(value) for value in shown], strict=True))
+            even = values in within
+            labels = _labels(shown, shown[1] - shown[0]) if even else [_short(value) for value in shown]
+            ticks = tuple(zip(at, labels, strict=True))
             return YAxis(low, high, rows, True, ticks)
     # Too few rows for round values: name what the outer rows stand for.
     middle = [10 ** (high - (row + 0.5) * (high - low) / rows) for row in (0, rows - 1)]
@@ -178,9 +187,9 @@ def _log_axis(low: float, high: float, rows: int) -> YAxis:
     return YAxis(low, high, rows, True, tuple(dict(zip((0, rows - 1), labels, strict=True)).items()))
 
 
-def _round_values(low: float, high: float, rows: int) -> list[float]:
-    """Equally spaced round values: within a decade they read better than 1, 2, 5."""
-    least = (high - low) / max(1, rows // 3)
+def _round_values(low: float, high: float, count: int) -> list[float]:
+    """About `count` equally spaced round values from `low` to `high`."""
+    least = (high - low) / max(1, count)
     power = 10.0 ** math.floor(math.log10(least))
     step = next(m * power for m in (*_STEPS, 10.0) if m * power >= least)
     return [k * step for k in range(max(1, math.ceil(low / step)), math.floor(high / step) + 1)]
@@ -296,21 +305,19 @@ def _x_label(place: float, kind: XKind, step: float) -> str:
         return time.strftime(form, time.localtime(place))
     if abs(place) >= 1e5 or kind == "tokens":
         text = fmt.short(place)
-        # As many figures as tell neighbours apart; 1.00M is 1M.
+        # As many decimals as multiples of the step have: 1M, 1.25M.
         unit = text[-1] if text[-1].isalpha() else ""
         scale = 1000.0 ** ("kMGTP".index(unit) + 1) if unit else 1.0
-        return (
-            f"{place / scale:,.{_decimals(10.0 ** math.floor(math.log10(step / scale) + 1e-9))}f}{unit}"
-            if place
-            else "0"
-        )
+        return f"{place / scale:,.{min(4, _decimals(step / scale))}f}{unit}" if place else "0"
     if step >= 1:
         return f"{place:,.0f}"
     return f"{place:,.{min(6, _decimals(step))}f}" if abs(place) >= 1e-6 or place == 0 else f"{place:.1e}"
 
 
-def steady_x(low: float, high: float, previous: tuple[float, float] | None) -> tuple[float, float]:
-    """Range of x where no end is planned: grows by leaps, so that most new points move nothing."""
+def steady_x(
+    low: float, high: float, previous: tuple[float, float] | None, least: float = 1.0
+) -> tuple[float, float]:
+    """Range of x where no end is planned: grows by leaps from `least`, so that most points move nothing."""
     if not (math.isfinite(low) and math.isfinite(high)):
         return previous or (0.0, 1.0)
     if (
@@ -321,11 +328,9 @@ def steady_x(low: float, high: float, previous: tuple[float, float] | None) -> t
     ):
         return previous
     span = high - low
-    if span <= 0:
-        return low, low + max(1.0, abs(low) * 1e-6)
     if 0 <= low < 0.1 * high:
         low, span = 0.0, high
-    target = 1.02 * span
+    target = max(1.02 * span, least, abs(low) * 1e-6)
     power = 10.0 ** math.floor(math.log10(target))
     room = next(
         m * power for m in (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0) if m * power >= target

@@ -64,7 +64,7 @@ class Frame:
         stop = self.width if stop is None else min(stop, self.width)
         if not 0 <= y < self.height:
             return x
-        number = self.styles.number(look)
+        number, text = self.styles.number(look), theme.spell(text)
         if text.isascii():  # one cell a character
             text = text[max(0, -x) : max(0, stop - x)]
             start, x = max(x, 0), max(x, 0) + len(text)

@@ -6,6 +6,7 @@ and last the end of the title.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from rich.cells import cell_len
 
 from nexus_tui.tui import format as fmt
 from nexus_tui.tui import theme
+from nexus_tui.tui.chart.axis import XKind
 from nexus_tui.tui.chart.curves import Curve, Format, Legend, Reading
 from nexus_tui.tui.chart.frame import Frame, Look
 
@@ -33,15 +35,27 @@ def write_title(frame: Frame, request: Request, entries: Sequence[Legend], *, at
     """
     where = ""
     if at_crosshair and request.crosshair is not None:
-        form = request.x_format or fmt.count
-        where = f"@{form(request.crosshair)}"
+        where = f"@{(request.x_format or place_format(request.x_kind))(request.crosshair)}"
     x = 0
     for text, look in fit(request.title, request.unit, where, entries, frame.width):
         x = frame.write(0, x, text, look)
 
 
+def place_format(kind: XKind) -> Format:
+    """How a place on an x axis is written in full."""
+    if kind == "time":
+        return fmt.duration
+    if kind == "clock":
+        return _clock
+    return fmt.count
+
+
+def _clock(place: float | None) -> str:
+    return time.strftime("%m-%d %H:%M:%S", time.localtime(place)) if place is not None else fmt.MISSING
+
+
 def reading_entries(
-    curves: Sequence[Curve], readings: Sequence[Reading], form: Format, x_form: Format | None
+    curves: Sequence[Curve], readings: Sequence[Reading], form: Format, x_form: Format
 ) -> list[Legend]:
     """Entries that tell the values at the crosshair: smoothed beside raw, points with their place."""
     named = {curve.name: curve for curve in curves}
@@ -52,7 +66,7 @@ def reading_entries(
         if reading.smooth is not None:
             value, note = reading.smooth, f"raw {form(reading.raw)}"
         elif curve.marker != "line":
-            note = f"@{(x_form or fmt.count)(reading.x)}"
+            note = f"@{x_form(reading.x)}"
         label = curve.name if curve.label is None else curve.label
         entries.append(Legend(curve.sign or curve.marker, curve.color, form(value), label, note))
     return entries

@@ -17,6 +17,9 @@ from nexus_tui.tui.chart.frame import Frame, Look
 from nexus_tui.tui.chart.raster import Bits, Codes
 from nexus_tui.tui.chart.series import Floats, Reduction, Window
 
+_RAW_BEHIND = 2
+"""Smoothed curves that may have their raw values behind them; those of more would hide one another."""
+
 _MARK_LABEL = 17
 """Cells that the label of a mark may take."""
 
@@ -52,13 +55,13 @@ class Painter:
 
     # -- axes ---------------------------------------------------------------------------------------------
 
-    def axes(self, below: int) -> None:
-        """Both axes with their labels; `below` rows under the curves: none, labels, or a line and labels."""
+    def axes(self, below: int, *, values: bool = True) -> None:
+        """Both axes, with labels of `values`; `below` rows under the curves: labels, with a line above."""
         glyphs, frame, rows = theme.glyphs(), self.frame, self.y.rows
         faint, muted = Look("faint"), Look("muted")
         edge = self.left - 1
         frame.put(np.arange(self.top, self.top + rows), edge, glyphs.rule, faint)
-        for row, label in self.y.ticks:
+        for row, label in self.y.ticks if values else ():
             frame.write(self.top + row, max(0, edge - len(label)), label, muted, edge)
             frame.write(self.top + row, edge, glyphs.left_tick, faint)
         line = self.top + rows
@@ -69,6 +72,11 @@ class Painter:
         if below:
             for _, start, text in self.x.ticks:
                 frame.write(line + below - 1, self.left + start, text, muted)
+
+    def say(self, text: str) -> None:
+        """A quiet word in the middle."""
+        column = self.left + max(0, (self.x.width - len(text)) // 2)
+        self.frame.write(self.top + (self.y.rows - 1) // 2, column, text, Look("muted"))
 
     def bad(self, layers: Sequence[Layer], below: int) -> None:
         """A cross on the x axis wherever a curve has unusable values."""
@@ -90,9 +98,9 @@ class Painter:
         for layer in lines:
             if layer.curve.dim:
                 self.stroke(layer.best, Look(layer.curve.color, dim=True))
-        for layer in lines:
-            if layer.smooth is not None and not layer.curve.dim:
-                self.stroke(layer.raw, Look(layer.curve.color, dim=True))
+        noisy = [layer for layer in lines if layer.smooth is not None and not layer.curve.dim]
+        for layer in noisy if len(noisy) <= _RAW_BEHIND else ():
+            self.stroke(layer.raw, Look(layer.curve.color, dim=True))
         for layer in layers:
             if layer.curve.marker == "dots" and layer.curve.joined:
                 self.stroke(layer.raw, Look(layer.curve.color, dim=True))

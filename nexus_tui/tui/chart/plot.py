@@ -13,7 +13,7 @@ from nexus_tui.tui import theme
 from nexus_tui.tui.chart.axis import XAxis, XKind, YAxis, steady_x, x_axis, y_axis
 from nexus_tui.tui.chart.curves import Band, Curve, Format, Legend, Mark, Reading
 from nexus_tui.tui.chart.frame import Frame, Styles
-from nexus_tui.tui.chart.legend import reading_entries, write_title
+from nexus_tui.tui.chart.legend import place_format, reading_entries, write_title
 from nexus_tui.tui.chart.paint import Layer, Painter
 from nexus_tui.tui.chart.series import CurveReader, Window
 from nexus_tui.tui.chart.yrange import y_range
@@ -52,6 +52,7 @@ class Plot:
     x: XAxis | None = None
     y: YAxis | None = None
     left: int = 0
+    empty: bool = True
     _readers: dict[str, CurveReader] = field(default_factory=dict)
     _gutter: int = _GUTTER
     _size: tuple[int, int] = (0, 0)
@@ -80,10 +81,13 @@ class Plot:
         request = self.request
         layers, x, y = self._scale(width, rows)
         # Axes seldom move: they are kept and copied.
-        key = (x, y, self.left, width, height, id(styles), theme.glyphs().ascii)
+        key = (x, None if self.empty else y, self.left, width, height, id(styles), theme.glyphs().ascii)
         if self._axes is None or self._axes[0] != key:
             ground = Frame(width, height, styles)
-            Painter(ground, x, y, self.left, self.top).axes(below)
+            painter = Painter(ground, x, y, self.left, self.top)
+            painter.axes(below, values=not self.empty)
+            if self.empty:
+                painter.say("no values yet")
             self._axes = (key, ground)
         frame = self._axes[1].copy()
         painter = Painter(frame, x, y, self.left, self.top)
@@ -109,6 +113,7 @@ class Plot:
             window = Window(low, high, 2 * cells, request.log_y)
             layers = self._read(window)
             bounds = y_range(layers, request.band, window)
+            self.empty = math.isnan(bounds[0])
             self.y = y_axis(*bounds, rows, log=request.log_y, previous=self.y)
             widest = min(max((len(label) for _, label in self.y.ticks), default=0), width - 1 - _NARROWEST)
             if widest <= self._gutter:
@@ -131,7 +136,8 @@ class Plot:
         ends = [end for end in ends if math.isfinite(end[0])]
         low = min((end[0] for end in ends), default=math.nan)
         high = max((end[1] for end in ends), default=math.nan)
-        self._auto_x = steady_x(low, high, self._auto_x)
+        least = 10.0 if self.request.x_kind in ("step", "time", "clock") else 1.0
+        self._auto_x = steady_x(low, high, self._auto_x, least)
         return self._auto_x
 
     def _read(self, window: Window) -> list[Layer]:
@@ -169,7 +175,8 @@ class Plot:
         """What the title tells of each curve."""
         request = self.request
         if request.crosshair is not None:
-            return reading_entries(request.curves, self.readings(), request.format, request.x_format)
+            places = request.x_format or place_format(request.x_kind)
+            return reading_entries(request.curves, self.readings(), request.format, places)
         if request.legend is not None:
             return list(request.legend)
         return [self._entry(curve) for curve in request.curves if not curve.dim and len(curve.y)]

@@ -77,9 +77,13 @@ def _links(
     # Each column takes the part of the line between its edges; neighbours share an edge, so no gap shows.
     x0, x1, y0, y1 = x0[link], x1[link], y0[link], y1[link]
     left, right = np.maximum(x0, column - 0.5), np.minimum(x1, column + 0.5)
-    slope = (y1 - y0) / np.maximum(x1 - x0, 1e-12)
+    span = np.maximum(x1 - x0, 1e-12)
+    slope = (y1 - y0) / span
     a, b = axis.dot(y0 + slope * (left - x0)), axis.dot(y0 + slope * (right - x0))
-    return column, np.minimum(a, b), np.maximum(a, b)
+    # Rounding must not carry a line past its own ends.
+    ends = axis.dot(y0), axis.dot(y1)
+    upper, lower = np.minimum(*ends), np.maximum(*ends)
+    return column, np.maximum(np.minimum(a, b), upper), np.minimum(np.maximum(a, b), lower)
 
 
 def _fill(

@@ -167,10 +167,9 @@ class Chart(Widget):
         old = self._frame
         frame = self._draw()
         regions = []
-        left, top = self.gutter.left, self.gutter.top
         for y, start, stop in frame.changes(old):
             self._strips.pop(y, None)
-            regions.append(Region(left + start, top + y, stop - start, 1))
+            regions.append(Region(start, y, stop - start, 1))
         if regions:
             self.refresh(*regions)
 

@@ -17,52 +17,64 @@ ENOUGH = 24
 OUTSIDE = 0.1
 """Share of columns whose extreme may be left outside the frame, at each end."""
 
-GAIN = 1.9
-"""Nothing is left outside unless the frame would otherwise be so many times higher."""
+GAIN = 2.0
+"""Nothing is left outside unless the frame would otherwise be so many times as high as most columns need."""
+
+NEAR = 1.5
+"""Then all is shown that lies within so many times that height, if nothing more lies beyond."""
+
+ROOM = 1.25
+"""And this much of what falls from far above, as a loss does from its first step."""
 
 
 def y_range(layers: Sequence[Layer], band: Band | None, window: Window) -> tuple[float, float]:
     """Lowest and highest value to show, in the unit drawn; (nan, nan) if there is none.
 
     Extremes of a few columns are left outside (where the chart marks them) when they would crush all others.
-    Newest values, the best and the forecast are always inside.
+    The newest column of every curve, the best and the forecast are never wholly outside.
     """
     lows: list[NDArray[np.float64]] = []
     highs: list[NDArray[np.float64]] = []
-    needed: list[float] = []
+    needed: list[tuple[float, float]] = []
     for layer in layers:
-        curve, raw = layer.curve, layer.raw
-        shown = raw.visible
+        shown = layer.raw.visible
         if not shown.any():
             continue
-        if curve.marker == "star":
-            needed.extend(raw.last[shown].tolist())
+        if layer.curve.marker == "star":
+            needed.extend((value, value) for value in layer.raw.last[shown].tolist())
             continue
-        lows.append(raw.low[shown])
-        highs.append(raw.high[shown])
-        newest = layer.best
-        if not curve.dim and newest.visible.any():
-            needed.append(float(newest.last[newest.visible][-1]))
+        lows.append(layer.raw.low[shown])
+        highs.append(layer.raw.high[shown])
+        newest = np.flatnonzero(layer.best.visible)[-1:]
+        if not layer.curve.dim and newest.size:
+            needed.append((float(layer.best.low[newest[0]]), float(layer.best.high[newest[0]])))
     if band is not None:
-        needed.extend(_band_ends(band, window))
-    if not lows:
-        return (min(needed), max(needed)) if needed else (np.nan, np.nan)
-    low, high = _robust(np.concatenate(lows), np.concatenate(highs))
-    return min([low, *needed]), max([high, *needed])
+        needed.extend((value, value) for value in _band_ends(band, window))
+    if lows:
+        low, high = _robust(np.concatenate(lows), np.concatenate(highs))
+    elif needed:
+        low, high = needed[0]
+    else:
+        return np.nan, np.nan
+    return min([low, *(top for _, top in needed)]), max([high, *(bottom for bottom, _ in needed)])
 
 
 def _robust(lows: NDArray[np.float64], highs: NDArray[np.float64]) -> tuple[float, float]:
-    low, high = float(lows.min()), float(highs.max())
     if lows.size < ENOUGH:
-        return low, high
-    core_low, core_high = float(np.quantile(lows, OUTSIDE)), float(np.quantile(highs, 1 - OUTSIDE))
+        return float(lows.min()), float(highs.max())
+    few = int(OUTSIDE * lows.size)
+    core_low, core_high = float(np.sort(lows)[few]), float(np.sort(highs)[-1 - few])
     core = core_high - core_low
-    room = 0.15 * core
-    if high - core_low > GAIN * (core + room):
-        high = core_high + room
-    if core_high - low > GAIN * (core + room):
-        low = core_low - room
-    return low, high
+    return core_high - _reach(core_high - lows, core), core_low + _reach(highs - core_low, core)
+
+
+def _reach(heights: NDArray[np.float64], core: float) -> float:
+    """How far from the other end of the core [0, `core`] to show, of extremes `heights` [n] away from it."""
+    if heights.max() <= GAIN * core:
+        return float(heights.max())
+    # Spikes stand alone: what is left without them is near. A fall comes all the way down.
+    near = heights[heights <= GAIN * core].max()
+    return float(near if near <= NEAR * core else heights[heights <= ROOM * core].max())
 
 
 def _band_ends(band: Band, window: Window) -> list[float]:
