@@ -6,6 +6,7 @@ from typing import Any, ClassVar, TypeVar
 
 from rich.text import Text
 from textual import events
+from textual._path import CSSPathType
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
@@ -23,7 +24,7 @@ T = TypeVar("T")
 class Dialog(ModalScreen[T]):
     """A panel in the middle of the screen. Escape answers None."""
 
-    CSS_PATH: ClassVar[list[str]] = ["dialogs.tcss"]
+    CSS_PATH: ClassVar[CSSPathType | None] = ["dialogs.tcss"]
     HORIZONTAL_BREAKPOINTS = WIDTHS
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "back", show=False)]
 

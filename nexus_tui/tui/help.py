@@ -3,6 +3,7 @@
 from typing import ClassVar
 
 from rich.table import Table
+from textual._path import CSSPathType
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
@@ -15,7 +16,7 @@ from nexus_tui.tui.keys import Key, Where, keys_at
 class HelpScreen(Dialog[None]):
     """This screen's keys, and those that work everywhere; beside each other where there is room."""
 
-    CSS_PATH: ClassVar[list[str]] = ["dialogs.tcss", "help.tcss"]
+    CSS_PATH: ClassVar[CSSPathType | None] = ["dialogs.tcss", "help.tcss"]
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("question_mark,q,enter", "dismiss(None)", "back", show=False)
     ]

@@ -17,7 +17,7 @@ SECONDS = 5.0
 
 
 class KeyBar(Widget, can_focus=False):
-    """The keys of a screen in one row. It always ends with `? keys  ^p all`. A click does what the key does."""
+    """The keys of a screen in one row, which always ends with `? keys  ^p all`. A click presses the key."""
 
     DEFAULT_CSS = "KeyBar { height: 1; dock: bottom; background: $footer-background; }"
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from nexus_tui.runs import journal as j
 from nexus_tui.runs.run import TRAIN_STEPS, Evaluation, Run
+from nexus_tui.runs.schedule import SHAPES, learning_rate
 from nexus_tui.tui import format as fmt
 from nexus_tui.tui.chart import Curve, Legend, Mark
 
@@ -71,6 +72,12 @@ METRICS: tuple[Metric, ...] = (
 )
 
 
+def _number(run: Run, key: str, default: float = 0.0) -> float:
+    """A configured number; the default if it is none."""
+    value = run.setting(key, default)
+    return value if isinstance(value, int | float) else default
+
+
 class RunCurves:
     """The curves of one run at one revision."""
 
@@ -108,13 +115,12 @@ class RunCurves:
         if self.axis == "time" or not total or run.state not in ("training", "paused", "finished", "new"):
             return None
         leap = next((total / part for part in _LEAPS if run.step <= 0.97 * total / part), float(total))
-        batch = int(run.setting("budget.batch", 1)) * int(run.setting("data.window", 1))
-        return 0.0, leap * (batch if self.axis == "tokens" else 1)
+        return 0.0, leap * (self._tokens_a_step() if self.axis == "tokens" else 1)
 
     def of(self, metric: Metric) -> list[Curve]:
         """The curves of a metric: what was abandoned, what counts, validation, the best."""
         values, line = metric.values(self), self._line
-        curves = []
+        curves = self._plan() if metric.id == "rate" else []
         if not self._whole:
             left = ~line
             curves.append(
@@ -137,6 +143,23 @@ class RunCurves:
         if metric.validated:
             curves += self._validation(metric.validated)
         return curves
+
+    def _plan(self) -> list[Curve]:
+        """The learning rate as planned, to the last step."""
+        run, total = self.run, self.run.total_steps
+        peak, warmup = _number(run, "optimizer.lr"), int(_number(run, "schedule.warmup"))
+        shape = run.setting("schedule.shape")
+        if self.axis == "time" or not total or not peak or shape not in SHAPES:
+            return []
+        steps = np.unique(np.linspace(1, total, 257).astype(np.int64))
+        rates = [
+            learning_rate(int(step), peak=peak, warmup=warmup, total=total, shape=shape) for step in steps
+        ]
+        x = steps * (self._tokens_a_step() if self.axis == "tokens" else 1)
+        return [Curve("planned", x, np.array(rates), "rate", dim=True, smooth=False, version=self._version)]
+
+    def _tokens_a_step(self) -> int:
+        return int(_number(self.run, "budget.batch", 1) * _number(self.run, "data.window", 1))
 
     def _validation(self, value: Callable[[Evaluation], float]) -> list[Curve]:
         run, points = self.run, {False: ([], []), True: ([], [])}  # type: ignore[var-annotated]

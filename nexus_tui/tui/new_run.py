@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, ClassVar, cast
 
 from textual import on, work
+from textual._path import CSSPathType
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
@@ -52,13 +53,14 @@ class NewRunDialog(Dialog[bool]):
     Gives back whether a run was started.
     """
 
-    CSS_PATH: ClassVar[list[str]] = ["dialogs.tcss", "new_run.tcss"]
+    CSS_PATH: ClassVar[CSSPathType | None] = ["dialogs.tcss", "new_run.tcss"]
     BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "take", "take", show=False)]
     AUTO_FOCUS = "Listing"
 
     def __init__(self) -> None:
         super().__init__()
         self._presets = presets()
+        self._starting = False
 
     def compose(self) -> ComposeResult:
         """The list of models, three fields, room for what is wrong, and the button."""
@@ -129,28 +131,29 @@ class NewRunDialog(Dialog[bool]):
     def _go(self) -> None:
         steps = self._value("steps").replace(",", "").replace("_", "")
         if steps and not steps.isdecimal():
-            self._wrong(f"steps: {self._value('steps')!r} is no whole number.")
+            self._tell(f"steps: {self._value('steps')!r} is no whole number.")
             self.query_one("#steps", Input).focus()
             return
         overrides = [override("budget.steps", int(steps))] if steps else []
         if self._value("corpus"):
             overrides.append(override("data.corpus", self._value("corpus")))
-        self.query_one("#start", Button).disabled = True
-        self._wrong("")
-        self._start(overrides)
+        if not self._starting:
+            self._starting = True
+            self._tell("starting", "muted")
+            self._start(overrides)
 
-    @work(exclusive=True)
+    @work
     async def _start(self, overrides: list[str]) -> None:
         try:
             await self._app.start(self.preset.name, overrides, self._value("name"))
         except LaunchError as error:
-            self._wrong(str(error))
-            self.query_one("#start", Button).disabled = False
+            self._tell(str(error))
+            self._starting = False
         else:
             self.dismiss(True)
 
     def _value(self, name: str) -> str:
         return self.query_one(f"#{name}", Input).value.strip()
 
-    def _wrong(self, sentence: str) -> None:
-        self.query_one(".wrong", Static).update(self.ink((sentence, "warn")))
+    def _tell(self, sentence: str, role: str = "warn") -> None:
+        self.query_one(".wrong", Static).update(self.ink((sentence, role)))

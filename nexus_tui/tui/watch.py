@@ -57,7 +57,7 @@ class Watcher:
         return changed or before != [(run, run.revision) for run in self.runs]
 
     def _signature(self) -> _Signature:
-        """What tells that nothing happened, without opening anything: each journal's time and size, each lock."""
+        """What tells that nothing happened: time and size of each journal, and whether it has a lock."""
         found = set()
         with contextlib.suppress(OSError), os.scandir(self._store.folder) as entries:
             for entry in entries:

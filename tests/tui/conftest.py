@@ -120,7 +120,7 @@ async def ready(pilot: Pilot[str]) -> None:
     await pilot.pause()
 
 
-async def until(pilot: Pilot[str], true: Callable[[], bool], seconds: float = 30.0) -> None:
+async def until(pilot: Pilot[str], true: Callable[[], bool], seconds: float = 60.0) -> None:
     """Wait until something is so."""
     end = time.monotonic() + seconds
     while not true():

@@ -25,6 +25,11 @@ window = 128
 [budget]
 steps = {total}
 batch = 16
+[optimizer]
+lr = 3e-4
+[schedule]
+warmup = 100
+shape = "cosine"
 [evaluation]
 every = {every}
 [checkpoint]

@@ -64,7 +64,7 @@ async def test_every_mode_opens_by_its_number(make_app: Make, folder: Path) -> N
                 await press(pilot, key.keys)
                 assert f"'{app.current_mode}'" in key.action
                 assert isinstance(app.screen, ModeScreen)
-                assert app.screen.WHERE == app.current_mode
+                assert app.current_mode == app.screen.WHERE
                 app.screen.set_focus(None)
 
 
@@ -230,7 +230,8 @@ async def test_the_palette_lists_what_can_be_done_here(make_app: Make, folder: P
         await press(pilot, "2")
         titles = {command.title for command in app.get_system_commands(app.screen)}
         for key in keys.keys_at("training", "everywhere"):
-            possible = key.where == "everywhere" or not app.screen.why_not(key.method)  # type: ignore[attr-defined]
+            assert isinstance(app.screen, ModeScreen)
+            possible = key.where == "everywhere" or not app.screen.why_not(key.method)
             assert (key.title in titles) == (key.palette and possible), key.id
         assert keys.BY_ID["training.pause"].title not in titles
         assert keys.BY_ID["training.resume"].title in titles
@@ -265,7 +266,9 @@ async def test_nothing_is_painted_when_nothing_changed(
             painted: list[str] = []
             refresh = Widget.refresh
 
-            def counted(self: Widget, *args: Any, refresh: Any = refresh, painted: Any = painted, **kw: Any) -> Any:
+            def counted(
+                self: Widget, *args: Any, refresh: Any = refresh, painted: Any = painted, **kw: Any
+            ) -> Any:
                 painted.append(type(self).__name__)
                 return refresh(self, *args, **kw)
 

@@ -52,7 +52,9 @@ def test_a_live_run_is_read_at_every_tick(folder: Path, clock: Clock) -> None:
     run.release()
 
 
-def test_a_new_run_and_one_that_began_again_are_found_within_the_idle_time(folder: Path, clock: Clock) -> None:
+def test_a_new_run_and_one_that_began_again_are_found_within_the_idle_time(
+    folder: Path, clock: Clock
+) -> None:
     old = FakeRun(folder / "old").train(5)
     watcher = Watcher(Runs(folder), clock)
     watcher.look()

@@ -1,0 +1,170 @@
+"""The list of runs."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.widgets import Input
+
+from nexus_tui.tui.app import NexusApp
+from nexus_tui.tui.listing import Column, Listing, fitting
+from tests.tui.conftest import FakeLauncher, ready, until
+from tests.tui.fake_runs import START, FakeRun, branched
+from tests.tui.screens import line, press, text
+
+Make = Callable[..., NexusApp]
+
+
+def several(folder: Path) -> FakeRun:
+    """Four runs in four states; the last one, `nexus-byte-2`, is the newest."""
+    tiny = FakeRun(folder / "first-try", total=400, every=100, preset="nexus-tiny", seconds=0.05)
+    tiny.train(400)
+    tiny.end()
+    bpe = FakeRun(folder / "bpe-1", total=3000, preset="nexus-bpe", now=START + timedelta(minutes=5))
+    bpe.train(420)
+    bpe.end("failed", "the loss is not a number at step 421")
+    stopped = FakeRun(folder / "nexus-byte-1", now=START + timedelta(minutes=6))
+    stopped.train(230)
+    stopped.end("stopped")
+    return branched(folder / "nexus-byte-2")
+
+
+def rows(app: NexusApp) -> list[str]:
+    """The list's lines, without its titles."""
+    seen = text(app).splitlines()
+    start = next(i for i, row in enumerate(seen) if row.startswith(" state"))
+    return seen[start + 1 : start + 1 + len(app.screen.query_one(Listing).rows)]
+
+
+async def test_a_row_says_state_figures_and_the_true_best(make_app: Make, folder: Path) -> None:
+    app = make_app(several(folder), here=True)
+    async with app.run_test(size=(140, 40)) as pilot:
+        await ready(pilot)
+        listed = rows(app)
+        assert [row.split()[:3] for row in listed] == [
+            ["●", "training", "nexus-byte-2"],
+            ["■", "stopped", "nexus-byte-1"],
+            ["✗", "failed", "bpe-1"],
+            ["✓", "finished", "first-try"],
+        ]
+        assert "1,412 / 2,000    1.4623     2.1097    ★ 1,400" in listed[0].replace("2.1096", "2.1097")
+        assert listed[0].endswith("now")
+        assert "nexus-bpe" in listed[2] and "★ 400" in listed[2]
+
+
+async def test_moving_and_opening(make_app: Make, folder: Path) -> None:
+    app = make_app(several(folder))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await ready(pilot)
+        listing = app.screen.query_one(Listing)
+        assert listing.current == "nexus-byte-2"
+        await press(pilot, "j", "down")
+        assert listing.current == "bpe-1"
+        await press(pilot, "k")
+        assert listing.current == "nexus-byte-1"
+        await press(pilot, "end")
+        assert listing.current == "first-try"
+        await press(pilot, "enter")
+        assert app.current_mode == "training"
+        assert app.current is not None and app.current.name == "first-try"
+
+
+async def test_the_look_follows_the_cursor(make_app: Make, folder: Path) -> None:
+    app = make_app(several(folder))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await ready(pilot)
+        assert "samples at 1,400" in text(app)
+        await press(pilot, "j")
+        assert "samples at 200" in text(app)
+
+
+async def test_resume_is_for_runs_that_nobody_trains(
+    make_app: Make, folder: Path, launcher: FakeLauncher
+) -> None:
+    run = several(folder)
+    run.hold()
+    app = make_app(run)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await ready(pilot)
+        await press(pilot, "r")
+        assert "nexus-byte-2 is being trained." in text(app)
+        await press(pilot, "j", "r")
+        await until(pilot, lambda: app.current_mode == "training")
+        assert launcher.resumed == [("nexus-byte-1", None)]
+        assert app.control is not None
+    run.release()
+
+
+async def test_filter_keeps_what_contains_every_word(make_app: Make, folder: Path) -> None:
+    app = make_app(several(folder))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await ready(pilot)
+        await press(pilot, "slash", *"BYTE stopped")
+        assert [row.split()[2] for row in rows(app)] == ["nexus-byte-1"]
+        assert "1 of 4 runs with “BYTE stopped”" in text(app)
+        await press(pilot, "enter")
+        assert isinstance(app.focused, Listing), "letters act on the list again"
+        await press(pilot, "escape")
+        assert len(rows(app)) == 4
+        await press(pilot, "slash", *"zzz")
+        assert app.screen.query_one(Listing).rows == []
+        app.screen.query_one(Input).value = ""
+        await pilot.pause()
+        assert len(rows(app)) == 4
+
+
+async def test_a_run_that_appears_is_listed_and_the_cursor_stays(make_app: Make, folder: Path) -> None:
+    app = make_app(several(folder))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await ready(pilot)
+        await press(pilot, "j")
+        FakeRun(folder / "newcomer").train(3)
+        await until(pilot, lambda: "newcomer" in text(app))
+        assert app.screen.query_one(Listing).current == "nexus-byte-1"
+
+
+async def test_more_runs_than_rows_scroll(make_app: Make, folder: Path) -> None:
+    for number in range(40):
+        FakeRun(folder / f"run-{number:02d}", now=START - timedelta(minutes=number))
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await press(pilot, "end")
+        await pilot.pause()
+        last = app.screen.query_one(Listing).current
+        assert last is not None and last in text(app)
+
+
+async def test_no_size_breaks_it(make_app: Make, folder: Path) -> None:
+    run = several(folder)
+    for size in ((60, 20), (20, 6), (80, 24), (200, 60)):
+        app = make_app(run)
+        async with app.run_test(size=size) as pilot:
+            await ready(pilot)
+            await press(pilot, "j")
+            assert "nexus-tui" in line(app, "nexus-tui")
+
+
+def test_columns_give_way_in_their_order() -> None:
+    columns = [Column("a", "", 10), Column("b", "", 5, priority=2, grow=4), Column("c", "", 5, priority=1)]
+    assert [column.key for column in fitting(columns, 80)] == ["a", "b", "c"]
+    assert [column.width for column in fitting(columns, 80)] == [10, 9, 5]
+    assert [column.key for column in fitting(columns, 22)] == ["a", "c"]
+    assert [column.key for column in fitting(columns, 5)] == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("size", "theme_name"), [((80, 24), "nexus-dark"), ((160, 48), "nexus-dark"), ((120, 36), "nexus-light")]
+)
+def test_picture(
+    make_app: Make, folder: Path, snap_compare: Any, size: tuple[int, int], theme_name: str
+) -> None:
+    app = make_app(several(folder), here=True, theme_name=theme_name)
+    assert snap_compare(app, terminal_size=size, run_before=ready)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (160, 48)])
+def test_picture_of_the_first_screen(make_app: Make, snap_compare: Any, size: tuple[int, int]) -> None:
+    assert snap_compare(make_app(), terminal_size=size, run_before=ready)

@@ -1,0 +1,81 @@
+"""Events in plain words."""
+
+from pathlib import Path
+
+from nexus_tui.runs.run import Run
+from nexus_tui.tui.best import best
+from nexus_tui.tui.side import side
+from nexus_tui.tui.story import story
+from tests.tui.fake_runs import FakeRun, branched
+
+
+def words(run: FakeRun, limit: int = 100) -> list[str]:
+    opened = Run(run.folder)
+    return ["".join(text for text, _ in line) for line in story(opened, best(opened), limit)]
+
+
+def test_one_line_for_a_step_that_was_saved_evaluated_and_sampled(folder: Path) -> None:
+    run = FakeRun(folder / "a", every=10).train(20)
+    run.end()
+    told = words(run)
+    assert [" ".join(line.split()[1:3]) for line in told] == [
+        "finished at", "20 evaluated", "10 evaluated", "started: 6.74M",
+    ]  # fmt: skip
+    assert told[1].endswith("★ best") and not told[2].endswith("best")
+
+
+def test_everything_that_happens_has_words(folder: Path) -> None:
+    run = FakeRun(folder / "a", every=10).train(10)
+    run.act("pause")
+    run.act("continue")
+    run.scale_rate(0.5)
+    run.note("a jump here?")
+    run.train(12)
+    run.sample("To be", "or not")
+    run.end("failed", "the loss is not a number at step 13")
+    run.resume(10)
+    assert [line[7:] for line in words(run)][:7] == [
+        "resumed from 10",
+        "failed: the loss is not a number at step 13",
+        "12 sampled",
+        "10 “a jump here?”",
+        "10 learning rate × 0.5",
+        "continued at 10",
+        "paused at 10",
+    ]
+
+
+def test_the_newest_come_first_and_no_more_than_asked(folder: Path) -> None:
+    run = FakeRun(folder / "a", every=10).train(100)
+    told = words(run, 3)
+    assert [line[7:10] for line in told] == ["100", "90 ", "80 "]
+
+
+def test_foreign_text_cannot_steer_the_terminal(folder: Path) -> None:
+    run = FakeRun(folder / "a").train(5)
+    run.note("\x1b[31mred\x07 [bold]x[/] \u202eabc\nnext")
+    told = words(run)[0]
+    assert "[bold]x[/]" in told and "next" in told
+    assert not any(ord(sign) < 32 or sign in "\u202e\x7f" for sign in told)
+
+
+def test_the_side_column_always_shows_the_best_and_fits(folder: Path) -> None:
+    run = FakeRun(folder / "a", every=10)
+    run.train(200)
+    run._lift = 0.5
+    run.train(400)
+    opened = Run(run.folder)
+    from nexus_tui.tui.best import checkpoints
+
+    lines = ["".join(text for text, _ in line) for line in side(opened, checkpoints(opened), 38, 30)]
+    assert len(lines) <= 30
+    assert sum("★" in line and line.endswith("best") for line in lines if "evaluated" not in line) == 1
+
+
+def test_an_abandoned_branch_keeps_its_checkpoints(folder: Path) -> None:
+    run = branched(folder / "a")
+    from nexus_tui.tui.best import checkpoints
+
+    opened = Run(run.folder)
+    lines = ["".join(text for text, _ in line) for line in side(opened, checkpoints(opened), 38, 36)]
+    assert sum(line.lstrip(" ★").startswith("1,000 ") for line in lines[:12]) == 2

@@ -1,0 +1,337 @@
+"""The training screen: what it says, what it asks for, how it fits."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Input
+
+from nexus_tui.training import control as c
+from nexus_tui.tui.app import NexusApp
+from nexus_tui.tui.dialogs import ChoiceDialog, LineDialog
+from nexus_tui.tui.training_screen import TrainingScreen
+from tests.tui.conftest import FakeLauncher, ready, until
+from tests.tui.fake_runs import FakeRun, branched
+from tests.tui.screens import footer, line, press, text
+
+Make = Callable[..., NexusApp]
+
+
+async def opened(pilot: Pilot[str]) -> TrainingScreen:
+    """Go to the training screen."""
+    await ready(pilot)
+    await press(pilot, "2")
+    screen = pilot.app.screen
+    assert isinstance(screen, TrainingScreen)
+    return screen
+
+
+# What it says ----------------------------------------------------------------------------------------
+
+
+async def test_status_progress_and_time_left(make_app: Make, folder: Path) -> None:
+    run = branched(folder / "nexus-byte-2")
+    app = make_app(run, here=True)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await opened(pilot)
+        first, second = text(app).splitlines()[:2]
+        assert first.startswith(" nexus-byte-2  ● training   nexus-byte · tinyshakespeare · 6.74M")
+        assert first.endswith("1,941 tok/s · 2 cores")
+        assert second.startswith(" step 1,412 / 2,000  ━")
+        # 588 steps of 1.055 s, and evaluations at 1,600, 1,800 and 2,000 of 6 s each
+        assert "71 %" in second and "10:38 left" in second and second.endswith("lr 3.27e-05")
+
+
+async def test_no_time_left_is_guessed_during_warm_up(make_app: Make, folder: Path) -> None:
+    app = make_app(FakeRun(folder / "run").train(5), here=True)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await opened(pilot)
+        assert "– left" in text(app) and "tok/s" not in text(app)
+
+
+async def test_what_the_trainer_does_besides_steps(make_app: Make, folder: Path) -> None:
+    run = FakeRun(folder / "run").train(30)
+    run.doing("evaluating")
+    app = make_app(run, here=True)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot)
+        assert "● training · evaluating" in line(app, " run")
+        run.train(31)
+        await until(pilot, lambda: "step    31" in text(app))
+        assert "evaluating" not in line(app, " run")
+
+
+@pytest.mark.parametrize(("reason", "sign"), [("finished", "✓"), ("stopped", "■"), ("failed", "✗")])
+async def test_how_it_ended(make_app: Make, folder: Path, reason: str, sign: str) -> None:
+    run = FakeRun(folder / "run").train(30)
+    run.end(reason, "the disk is on fire")
+    app = make_app(run)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot)
+        assert f"{sign} {reason}" in text(app)
+        assert "left" not in text(app).splitlines()[1]
+        assert ("failed: the disk is on fire" in text(app)) == (reason == "failed")
+
+
+async def test_without_a_run_it_says_where_to_go(make_app: Make) -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot)
+        assert "No run is open. 1 lists the runs, n begins one." in text(app)
+        await press(pilot, "p", "left", "tab", "f", "y", "x", "plus", "home", "L", "m", "S", "r")
+        assert isinstance(app.screen, TrainingScreen)
+
+
+async def test_foreign_text_is_shown_as_it_is(make_app: Make, folder: Path) -> None:
+    run = FakeRun(folder / "[red]run[b]", every=10).train(10)
+    run.sample("To be", "[link=x]\x1b]0;title\x07 a")
+    run.note("[b]bold[/b]")
+    app = make_app(run)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await opened(pilot)
+        seen = text(app)
+        assert "[red]run[b]" in seen and "[link=x]" in seen and "[b]bold[/b]" in seen
+        assert "\x1b" not in seen and "\x07" not in seen
+
+
+# Steering --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("keys", "wish"),
+    [("p", c.Pause()), ("s", c.Save()), ("e", c.Evaluate()), ("g", c.Sample())],
+)
+async def test_a_key_is_a_wish(
+    make_app: Make, folder: Path, launcher: FakeLauncher, keys: str, wish: c.Act
+) -> None:
+    app = make_app(FakeRun(folder / "run").train(30), here=True)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot)
+        await press(pilot, keys)
+        assert launcher.session is not None and launcher.session.wishes() == [wish]
+        assert "after this step" in text(app), "the screen says that it was asked for"
+
+
+async def test_p_continues_a_paused_run(make_app: Make, folder: Path, launcher: FakeLauncher) -> None:
+    run = FakeRun(folder / "run").train(30)
+    run.act("pause")
+    app = make_app(run, here=True)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot)
+        assert "‖ paused" in text(app)
+        await press(pilot, "p")
+        assert launcher.session is not None and launcher.session.wishes() == [c.Continue()]
+
+
+async def test_the_learning_rate_is_scaled_after_a_check(
+    make_app: Make, folder: Path, launcher: FakeLauncher
+) -> None:
+    run = FakeRun(folder / "run").train(300)
+    run.scale_rate(0.5)
+    run.train(310)
+    app = make_app(run, here=True)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot)
+        await press(pilot, "L")
+        assert isinstance(app.screen, LineDialog)
+        field = app.screen.query_one(Input)
+        assert field.value == "0.5", "the factor that is in force"
+        assert f"{run.rate(310) / 0.5:.2e}" in text(app), "what the schedule has without it"
+        field.value = "much"
+        await press(pilot, "enter")
+        assert "'much' is no number" in text(app)
+        field.value = "0,25"
+        await press(pilot, "enter")
+        assert launcher.session is not None and launcher.session.wishes() == [c.ScaleRate(0.25)]
+
+
+async def test_a_note_and_letters_typed_into_it(make_app: Make, folder: Path, launcher: FakeLauncher) -> None:
+    app = make_app(FakeRun(folder / "run").train(30), here=True)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot)
+        await press(pilot, "m", *"spqe", "enter")
+        assert launcher.session is not None and launcher.session.wishes() == [c.Note("spqe")]
+        await press(pilot, "m", "enter")
+        assert "Write something" in text(app)
+        await press(pilot, "escape")
+        assert launcher.session.wishes() == []
+
+
+async def test_stop_asks_first(make_app: Make, folder: Path, launcher: FakeLauncher) -> None:
+    app = make_app(FakeRun(folder / "run").train(30), here=True)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot)
+        session = launcher.session
+        assert session is not None
+        await press(pilot, "S", "escape")
+        assert session.wishes() == []
+        await press(pilot, "S")
+        assert isinstance(app.screen, ChoiceDialog)
+        await press(pilot, "s")
+        assert session.wishes() == [c.Stop()]
+
+
+async def test_a_run_of_another_process_cannot_be_steered_and_it_says_who(
+    make_app: Make, folder: Path
+) -> None:
+    run = FakeRun(folder / "run").train(30)
+    run.hold()
+    app = make_app(run)
+    async with app.run_test(size=(120, 30)) as pilot:
+        await opened(pilot)
+        assert footer(app).startswith("(p)  (s)  (e)  (g)  (r)  ←→")
+        await press(pilot, "s")
+        assert "Process " in text(app) and "steer it there" in text(app)
+    run.release()
+
+
+async def test_resume_goes_on_from_the_newest_checkpoint(
+    make_app: Make, folder: Path, launcher: FakeLauncher
+) -> None:
+    run = FakeRun(folder / "run").train(230)
+    run.end("stopped")
+    app = make_app(run)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot)
+        await press(pilot, "r")
+        await until(pilot, lambda: "● training" in text(app))
+        assert launcher.resumed == [("run", None)]
+        assert footer(app).startswith("p  s  e  g  (r)")
+
+
+async def test_a_resume_that_cannot_be_says_why(make_app: Make, folder: Path, launcher: FakeLauncher) -> None:
+    run = FakeRun(folder / "run", total=200).train(200)
+    run.end()
+    launcher.failure = "run has finished its 200 steps; resume it from an earlier checkpoint."
+    app = make_app(run)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot)
+        await press(pilot, "r")
+        await until(pilot, lambda: "run was not resumed" in text(app))
+        assert "resume it from an earlier checkpoint" in " ".join(text(app).split())
+
+
+# Looking ---------------------------------------------------------------------------------------------
+
+
+async def test_tab_puts_every_curve_into_the_large_chart(make_app: Make, folder: Path) -> None:
+    app = make_app(branched(folder / "run", until=1000))
+    async with app.run_test(size=(120, 36)) as pilot:
+        screen = await opened(pilot)
+        seen = []
+        for _ in range(5):
+            assert screen._large.size.width > 70
+            seen.append(screen._large.metric.id)
+            await press(pilot, "tab")
+        assert seen == ["loss", "perplexity", "rate", "gradient", "speed"]
+        assert screen._large.metric.id == "loss"
+        await press(pilot, "shift+tab")
+        assert screen._large.metric.id == "speed"
+        assert "speed tokens/s" in text(app)
+
+
+async def test_the_crosshair_reads_and_home_is_live_again(make_app: Make, folder: Path) -> None:
+    app = make_app(branched(folder / "run", until=1400))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await opened(pilot)
+        live = line(app, " loss ")
+        await press(pilot, "left")
+        near = line(app, " loss ")
+        assert "raw" in near and "@1," in near
+        await press(pilot, "shift+left")
+        far = line(app, " loss ")
+        assert far != near
+        await press(pilot, "right", "home")
+        assert line(app, " loss ") == live
+        await press(pilot, "left", "escape")
+        assert line(app, " loss ") == live
+        await press(pilot, "escape")
+        assert app.current_mode == "runs"
+
+
+async def test_full_hides_all_but_the_large_chart(make_app: Make, folder: Path) -> None:
+    app = make_app(branched(folder / "run", until=1000))
+    async with app.run_test(size=(120, 36)) as pilot:
+        screen = await opened(pilot)
+        width = screen._large.size.width
+        await press(pilot, "f")
+        assert screen._large.size.width > width and "checkpoints" not in text(app)
+        assert "perplexity" not in text(app)
+        await press(pilot, "escape")
+        assert screen._large.size.width == width and "checkpoints" in text(app)
+
+
+async def test_side_and_small_charts_can_be_hidden(make_app: Make, folder: Path) -> None:
+    app = make_app(branched(folder / "run", until=1000))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await opened(pilot)
+        await press(pilot, "right_square_bracket")
+        assert "samples at" not in text(app) and "perplexity" in text(app)
+        await press(pilot, "left_square_bracket")
+        assert "perplexity" not in text(app)
+        await press(pilot, "left_square_bracket", "right_square_bracket")
+        assert "samples at" in text(app) and "perplexity" in text(app)
+
+
+async def test_axes_and_smoothing(make_app: Make, folder: Path) -> None:
+    app = make_app(branched(folder / "run", until=1000))
+    async with app.run_test(size=(120, 36)) as pilot:
+        screen = await opened(pilot)
+        await press(pilot, "y")
+        assert screen._large.log_y and "nats/byte log" in text(app)
+        await press(pilot, "x")
+        assert screen._large.x_kind == "tokens"
+        await press(pilot, "x", "x")
+        assert screen._large.x_kind == "step"
+        usual = screen._large.smoothing
+        await press(pilot, "plus")
+        assert screen._large.smoothing > usual
+        await press(pilot, "minus", "minus")
+        assert screen._large.smoothing < usual
+        await press(pilot, "0")
+        assert screen._large.smoothing == usual
+
+
+async def test_a_new_step_reaches_the_screen(make_app: Make, folder: Path) -> None:
+    run = FakeRun(folder / "run").train(399)
+    app = make_app(run, here=True)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await opened(pilot)
+        run.train(400)
+        await until(pilot, lambda: "400 / 2,000" in text(app))
+        assert "400 evaluated" in text(app) and "samples at 400" in text(app)
+
+
+# Fit -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [(60, 20), (40, 12), (20, 6), (80, 24), (200, 60), (300, 20)])
+async def test_no_size_breaks_it(make_app: Make, folder: Path, size: tuple[int, int]) -> None:
+    app = make_app(branched(folder / "run", until=1000), here=True)
+    async with app.run_test(size=size) as pilot:
+        screen = await opened(pilot)
+        assert "run" in text(app).splitlines()[0]
+        await press(pilot, "tab", "f", "y", "left", "escape", "escape")
+        assert screen.size.width == size[0]
+
+
+async def test_what_80_by_24_keeps(make_app: Make, folder: Path) -> None:
+    app = make_app(branched(folder / "run"), here=True)
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await opened(pilot)
+        lines = text(app).splitlines()
+        assert "● training" in lines[0] and "step" in lines[1] and lines[2].startswith(" loss nats/byte")
+        assert screen._large.size.height == 20
+        assert "1,400 evaluated" in lines[22] and "p pause" in lines[23]
+
+
+@pytest.mark.parametrize(
+    ("size", "theme_name"), [((80, 24), "nexus-dark"), ((160, 48), "nexus-dark"), ((120, 36), "nexus-light")]
+)
+def test_picture(
+    make_app: Make, folder: Path, snap_compare: Any, size: tuple[int, int], theme_name: str
+) -> None:
+    app = make_app(branched(folder / "nexus-byte-2"), here=True, theme_name=theme_name)
+    assert snap_compare(app, terminal_size=size, run_before=opened)
