@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 import shutil
 import subprocess
@@ -9,14 +10,29 @@ import sys
 import tempfile
 from pathlib import Path
 
+from rich.cells import cell_len
+
 FONT = '"DejaVu Sans Mono", monospace'
 """Textual's SVG asks for Fira Code from the web; this one has braille and every sign drawn here."""
 
 
 def plain_fonts(svg_text: str) -> str:
-    """The SVG without web fonts and with letters that fall on their cells."""
+    """The SVG without web fonts, each character at its own cell whatever font has it."""
     svg_text = re.sub(r"@font-face\s*\{.*?\}", "", svg_text, flags=re.DOTALL)
-    return svg_text.replace("Fira Code", "DejaVu Sans Mono").replace("arial", "DejaVu Sans")
+    svg_text = svg_text.replace("Fira Code", "DejaVu Sans Mono").replace("arial", "DejaVu Sans")
+    return re.sub(
+        r'(<text [^>]*?)x="([\d.]+)"([^>]*?) textLength="([\d.]+)"([^>]*>)(.*?)</text>', _by_cells, svg_text
+    )
+
+
+def _by_cells(match: re.Match[str]) -> str:
+    """A text element with the place of every character instead of the length of them all."""
+    before, x, between, length, after, content = match.groups()
+    text = html.unescape(content)
+    cells = [cell_len(character) for character in text]
+    pitch = float(length) / max(1, sum(cells))
+    places = [float(x) + pitch * sum(cells[:index]) for index in range(len(cells))]
+    return f'{before}x="{" ".join(f"{place:.1f}" for place in places)}"{between}{after}{content}</text>'
 
 
 def svg_to_png(svg_text: str, path: str | Path, *, width: int = 1600) -> Path:

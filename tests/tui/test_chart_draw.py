@@ -366,6 +366,15 @@ def test_ascii_spells_what_it_lacks():
     assert theme.spell("lr × 0.5 – ∞ 日") == "lr × 0.5 – ∞ 日"
 
 
+def test_blanks_join_what_is_before_them_unless_they_show():
+    frame = Frame(12, 1, STYLES)
+    faint, tinted = STYLES.looks[0]._replace(role="faint"), STYLES.looks[0]._replace(on="ghost")
+    frame.write(0, 2, "│", faint)
+    assert [segment.text for segment in frame.strip(0)] == ["  ", "│         "]
+    frame.looks[0, 6] = STYLES.number(tinted)
+    assert [segment.text for segment in frame.strip(0)] == ["  ", "│   ", " ", "     "]
+
+
 def test_wide_characters_take_two_cells():
     frame = Frame(12, 1, STYLES)
     assert frame.write(0, 0, "日本 a", STYLES.looks[0]) == 6

@@ -100,7 +100,7 @@ def _linear_axis(low: float, high: float, rows: int) -> YAxis:
         return YAxis(bottom, top, rows, False, ((0, _labels([(bottom + top) / 2], (top - bottom) / 4)[0]),))
     # Rows between ticks: close enough for two labels at least, far enough apart to be calm.
     fewest = 1 if rows < 4 else 2 if rows < 10 else 3 if rows < 24 else 4
-    apart = range(fewest, max(1, min(rows // 2, 8)) + 1)
+    apart = range(fewest, max(1, min(rows // 2, 6)) + 1)
     least = (top - bottom) / rows
     best: tuple[float, int, float] | None = None
     exponent = math.floor(math.log10(least))

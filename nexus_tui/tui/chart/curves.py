@@ -33,7 +33,7 @@ class Curve:
     dim: bool = False
     """Stands back: an abandoned branch, another run. Drawn under the others, no raw values behind it."""
     smooth: bool = True
-    """May be smoothed; False for what is no noise, such as the learning rate."""
+    """Is noisy: may be smoothed, and extremes left outside the frame. False for a learning rate."""
     sign: str | None = None
     """Second sign of a series, drawn at its end and in the title; colour is never the only difference."""
     label: str | None = None

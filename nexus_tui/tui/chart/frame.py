@@ -16,6 +16,8 @@ from nexus_tui.tui import theme
 
 Index = int | NDArray[np.intp]
 
+BLANK = ord(" ")
+
 CONTINUED = 0
 """Right half of a wide character."""
 
@@ -37,6 +39,8 @@ class Styles:
         self.base = base or Style()
         self._number: dict[Look, int] = {}
         self.looks: list[Look] = []
+        self.tinted: NDArray[np.bool_] = np.zeros(64, np.bool_)
+        """Which styles [64 or more] show on blanks too."""
         self.styles: list[Style] = []
         self.number(Look("text"))
 
@@ -48,6 +52,9 @@ class Styles:
             self.looks.append(look)
             style = theme.style(self.palette, look.role, dim=look.dim, bold=look.bold, on=look.on)
             self.styles.append(self.base + style)
+            if found >= self.tinted.size:
+                self.tinted = np.concatenate((self.tinted, np.zeros_like(self.tinted)))
+            self.tinted[found] = look.on is not None
         return found
 
 
@@ -56,7 +63,7 @@ class Frame:
 
     def __init__(self, width: int, height: int, styles: Styles) -> None:
         self.width, self.height, self.styles = width, height, styles
-        self.glyphs: NDArray[np.int32] = np.full((height, width), ord(" "), np.int32)
+        self.glyphs: NDArray[np.int32] = np.full((height, width), BLANK, np.int32)
         self.looks: NDArray[np.int16] = np.zeros((height, width), np.int16)
 
     def write(self, y: int, x: int, text: str, look: Look, stop: int | None = None) -> int:
@@ -108,8 +115,12 @@ class Frame:
         return spans
 
     def strip(self, y: int) -> Strip:
-        """Row `y` as Textual draws it."""
-        glyphs, looks = self.glyphs[y], self.looks[y]
+        """Row `y` as Textual draws it, in as few pieces as colours allow: blanks look like what is before."""
+        glyphs = self.glyphs[y]
+        tinted = self.styles.tinted[self.looks[y]]
+        inked = (glyphs != BLANK) | tinted
+        inked[1:] |= tinted[:-1]
+        looks = self.looks[y][np.maximum.accumulate(np.where(inked, np.arange(self.width), 0))]
         cuts = [0, *(np.flatnonzero(looks[1:] != looks[:-1]) + 1).tolist(), self.width]
         styles = self.styles.styles
         segments = []

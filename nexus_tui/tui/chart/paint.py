@@ -13,7 +13,7 @@ from nexus_tui.tui import theme
 from nexus_tui.tui.chart import raster
 from nexus_tui.tui.chart.axis import XAxis, YAxis
 from nexus_tui.tui.chart.curves import Band, Curve, Mark
-from nexus_tui.tui.chart.frame import Frame, Look
+from nexus_tui.tui.chart.frame import BLANK, Frame, Look
 from nexus_tui.tui.chart.raster import Bits, Codes
 from nexus_tui.tui.chart.series import Floats, Reduction, Window
 
@@ -226,7 +226,7 @@ class Painter:
         """A line through empty cells, and a tint behind all of its column."""
         frame, column = self.frame, self.column(x)
         rows = np.arange(self.top, self.top + self.y.rows)
-        empty = rows[frame.glyphs[rows, column] == raster.BLANK]
+        empty = rows[frame.glyphs[rows, column] == BLANK]
         frame.put(empty, column, theme.glyphs().rule, Look("cursor"))
         for row in rows.tolist():
             held = frame.styles.looks[frame.looks[row, column]]

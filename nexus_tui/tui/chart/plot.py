@@ -101,6 +101,14 @@ class Plot:
         painter.bad(layers, below)
         return frame
 
+    def knows(self, curves: Sequence[Curve]) -> bool:
+        """Whether every point of these curves has been read."""
+        readers = (self._readers.get(curve.name) for curve in curves)
+        return all(
+            reader is not None and reader.holds(curve.x, curve.y, curve.version)
+            for curve, reader in zip(curves, readers, strict=True)
+        )
+
     # -- scales -------------------------------------------------------------------------------------------
 
     def _scale(self, width: int, rows: int) -> tuple[list[Layer], XAxis, YAxis]:

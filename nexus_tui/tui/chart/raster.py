@@ -9,12 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nexus_tui.tui.chart.axis import YAxis
+from nexus_tui.tui.chart.frame import BLANK
 from nexus_tui.tui.chart.series import Floats, Reduction
 
 Bits = NDArray[np.bool_]
 Codes = NDArray[np.uint8]
-
-BLANK = ord(" ")
 
 
 @dataclass(frozen=True, slots=True)

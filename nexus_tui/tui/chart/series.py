@@ -295,6 +295,10 @@ class CurveReader:
             self.smooth.append(new_x, self._smoothed[fresh])
         return changed
 
+    def holds(self, x: Column, y: Column, version: Hashable) -> bool:
+        """Whether these columns [n] are what has been read, to the last point."""
+        return version == self._version and len(x) == self._seen and self._continues(x, y)
+
     def _continues(self, x: Column, y: Column) -> bool:
         if self._sample is None or len(x) < self._seen:
             return not self._seen

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any, ClassVar
 
+import numpy as np
 from rich.style import Style
 from textual import events
 from textual.geometry import Region
@@ -94,6 +95,7 @@ class Chart(Widget):
         self._frame: Frame | None = None
         self._strips: dict[int, Strip] = {}
         self._stale = True
+        self._shown: Hashable = None
         request = self._plot.request
         request.title, request.unit, request.format, request.x_format = title, unit, format, x_format
         self.set_reactive(Chart.smoothing, smoothing)
@@ -126,7 +128,11 @@ class Chart(Widget):
         request.title = request.title if title is None else title
         request.unit = request.unit if unit is None else unit
         request.legend = None if legend is None else [Legend(*entry) for entry in legend]
-        self._redraw()
+        asked = (x_range, tuple(marks), request.title, request.unit, legend and tuple(request.legend or ()))
+        shown = (*asked, _print(band), tuple(_print_curve(curve) for curve in curves))
+        if self._stale or shown != self._shown or not self._plot.knows(curves):
+            self._shown = shown
+            self._redraw()
 
     def readings(self) -> list[Reading]:
         """What every curve says at the crosshair; empty without one."""
@@ -255,3 +261,16 @@ class Chart(Widget):
         if x is not None:
             event.stop()
             self.post_message(message(x))
+
+
+def _print_curve(curve: Curve) -> Hashable:
+    """What decides how a curve looks, besides its points."""
+    looks = (curve.color, curve.marker, curve.joined, curve.dim, curve.smooth, curve.sign, curve.label)
+    return (curve.name, len(curve.x), *looks)
+
+
+def _print(band: Band | None) -> Hashable:
+    """A forecast as something to compare."""
+    if band is None:
+        return None
+    return (band.color, *(np.asarray(column).tobytes() for column in (band.x, band.low, band.high)))

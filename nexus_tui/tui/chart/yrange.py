@@ -45,6 +45,8 @@ def y_range(layers: Sequence[Layer], band: Band | None, window: Window) -> tuple
             continue
         lows.append(layer.raw.low[shown])
         highs.append(layer.raw.high[shown])
+        if not layer.curve.smooth:
+            needed.extend((value, value) for value in (float(lows[-1].min()), float(highs[-1].max())))
         newest = np.flatnonzero(layer.best.visible)[-1:]
         if not layer.curve.dim and newest.size:
             needed.append((float(layer.best.low[newest[0]]), float(layer.best.high[newest[0]])))
