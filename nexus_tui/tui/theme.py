@@ -1,4 +1,4 @@
-"""Colours and glyphs: two calm palettes, the terminal's own sixteen colours, and none at all.
+"""Colours: two calm palettes, the terminal's own sixteen colours, and none at all.
 
 Colours carry meaning through *roles* (`live`, `best`, `warn`, …); screens name roles, never colours. Data
 colours are from Okabe and Ito (2008), "Color Universal Design", which stay apart for colour-blind eyes;
@@ -8,9 +8,7 @@ series also differ in a sign, so that colour is never the only difference. Roles
 
 from __future__ import annotations
 
-import locale
 import os
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -19,6 +17,11 @@ from typing import TYPE_CHECKING, Any
 from rich.style import Style
 from textual.color import Color, ColorParseError
 from textual.theme import Theme
+
+from nexus_tui.tui.glyphs import Glyphs as Glyphs
+from nexus_tui.tui.glyphs import glyphs as glyphs
+from nexus_tui.tui.glyphs import spell as spell
+from nexus_tui.tui.glyphs import use_ascii as use_ascii
 
 if TYPE_CHECKING:
     from textual.app import App
@@ -312,124 +315,3 @@ def series(palette: Palette, index: int) -> Series:
     signs = glyphs().signs
     turn, place = divmod(index, len(palette.series))
     return Series(palette.series[place], signs[(place + 3 * turn) % len(signs)])
-
-
-@dataclass(frozen=True)
-class Glyphs:
-    """Every sign that the program draws besides letters."""
-
-    ascii: bool
-    line: str
-    dot: str
-    star: str
-    up: str
-    down: str
-    cross: str
-    shade: str
-    vertical: str
-    axis: str
-    tick: str
-    left_tick: str
-    corner: str
-    rule: str
-    resume: str
-    note: str
-    warn: str
-    missing: str
-    ellipsis: str
-    signs: tuple[str, ...]
-
-
-_UNICODE = Glyphs(
-    ascii=False,
-    line="─",
-    dot="●",
-    star="★",
-    up="▲",
-    down="▼",
-    cross="×",
-    shade="░",
-    vertical="┊",
-    axis="─",
-    tick="┬",
-    left_tick="┤",
-    corner="└",
-    rule="│",
-    resume="↻",
-    note="◆",
-    warn="!",
-    missing="–",
-    ellipsis="…",
-    signs=("●", "■", "◆", "+", "○", "□", "◇", "×"),
-)
-_ASCII = Glyphs(
-    ascii=True,
-    line="-",
-    dot="o",
-    star="*",
-    up="^",
-    down="v",
-    cross="x",
-    shade=":",
-    vertical=":",
-    axis="-",
-    tick="+",
-    left_tick="+",
-    corner="+",
-    rule="|",
-    resume="r",
-    note="n",
-    warn="!",
-    missing="-",
-    ellipsis="~",
-    signs=("o", "#", "@", "+", "%", "&", "=", "x"),
-)
-
-_SPELLED = str.maketrans(
-    {
-        "∞": "inf",
-        "–": "-",
-        "—": "-",
-        "─": "-",
-        "−": "-",
-        "×": "x",
-        "·": ".",
-        "…": "~",
-        "±": "+-",
-        "≈": "~",
-        "≤": "<=",
-        "≥": ">=",
-        "→": "->",
-        "←": "<-",
-        "↑": "^",
-        "↓": "v",
-        "Δ": "d",
-        "★": "*",
-        "●": "o",
-        "░": ":",
-    }
-)
-
-_ascii: bool | None = None
-
-
-def use_ascii(wanted: bool | None = True) -> None:
-    """Draw with ASCII only (`--ascii`); None asks the locale again."""
-    global _ascii
-    _ascii = wanted
-
-
-def spell(text: str) -> str:
-    """Text as this terminal can show it: itself, or in ASCII with `?` for what has no spelling."""
-    if not glyphs().ascii or text.isascii():
-        return text
-    return text.translate(_SPELLED).encode("ascii", "replace").decode("ascii")
-
-
-def glyphs() -> Glyphs:
-    """The glyphs that this terminal can show."""
-    global _ascii
-    if _ascii is None:
-        encoding = getattr(sys.__stdout__, "encoding", None) or locale.getpreferredencoding(False)
-        _ascii = "utf" not in encoding.lower()
-    return _ASCII if _ascii else _UNICODE
