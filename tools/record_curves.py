@@ -1,6 +1,6 @@
 """Train the short real runs whose curves judge the forecast, and keep their evaluations.
 
-    python tools/record_curves.py [NAME …]
+    python tools/record_curves.py [NAME | RUN_FOLDER …]
 
 Each run is made by `nexus-tui train` in a temporary runs folder, one after another, half a minute each. Only
 the columns of its evaluations and the command go to benchmarks/curves/NAME.json; a curve that is there is
@@ -12,7 +12,6 @@ import pydoc_data.topics
 import subprocess
 import sys
 import tempfile
-import tomllib
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -104,35 +103,44 @@ def record(name: str, recipe: Recipe) -> dict[str, object]:
         folder = Path(temporary)
         arguments = recipe.command(name, corpus_file(recipe.corpus, folder), str(folder / "runs"))
         subprocess.run([sys.executable, "-m", "nexus_tui", *arguments], check=True, stdout=subprocess.DEVNULL)
-        run = Run.open(folder / "runs" / name)
-        config = tomllib.loads((run.folder / "run.toml").read_text("utf-8"))
-        rates = dict(zip(run.steps["step"].tolist(), run.steps["lr"].tolist(), strict=True))
-        shown = recipe.command(name, recipe.corpus, "runs")
-        return {
-            "use": recipe.use,
-            "command": "nexus-tui " + " ".join(shown),
-            "corpus": f"{recipe.corpus}, see {Path(__file__).name}",
-            "corpus_sha256": run.started.corpus_sha256 if run.started else "",
-            "lr": config["optimizer"]["lr"],
-            "warmup": config["schedule"]["warmup"],
-            "shape": config["schedule"]["shape"],
-            "steps": config["budget"]["steps"],
-            "evaluations": [
-                {"step": e.step, "loss": e.loss, "train_loss": e.train_loss, "lr": rates[e.step]}
-                for e in run.evaluations
-            ],
-        }
+        shown = "nexus-tui " + " ".join(recipe.command(name, recipe.corpus, "runs"))
+        told = columns(Run.open(folder / "runs" / name), shown)
+        return {"use": recipe.use, **told, "corpus": f"{recipe.corpus}, see {Path(__file__).name}"}
+
+
+def columns(run: Run, command: str) -> dict[str, object]:
+    """The columns of a run's evaluations, and what its learning rate follows from."""
+    rates = dict(zip(run.steps["step"].tolist(), run.steps["lr"].tolist(), strict=True))
+    return {
+        "command": command,
+        "corpus": run.setting("data.corpus"),
+        "corpus_sha256": run.started.corpus_sha256 if run.started else "",
+        "lr": run.setting("optimizer.lr"),
+        "warmup": run.setting("schedule.warmup"),
+        "shape": run.setting("schedule.shape"),
+        "steps": run.total_steps,
+        "evaluations": [
+            {"step": e.step, "loss": e.loss, "train_loss": e.train_loss, "lr": rates[e.step]}
+            for e in run.evaluations
+        ],
+    }
 
 
 def main() -> None:
-    """Record the curves that are asked for and not there yet."""
+    """Record the curves that are asked for and not there yet; of a run's folder, its curve as it is."""
     CURVES.mkdir(parents=True, exist_ok=True)
     for name in sys.argv[1:] or RECIPES:
-        path = CURVES / f"{name}.json"
-        if not path.exists():
+        path = CURVES / f"{Path(name).name}.json"
+        if path.exists():
+            continue
+        if (Path(name) / "journal.jsonl").exists():
+            run = Run.open(Path(name))
+            command = f"nexus-tui train --model {run.config.get('preset')}"
+            curve = {"use": "design", **columns(run, command)}
+        else:
             curve = record(name, RECIPES[name])
-            path.write_text(json.dumps(curve, indent=1) + "\n", "utf-8")
-            print(f"{path.name} recorded", flush=True)
+        path.write_text(json.dumps(curve, indent=1) + "\n", "utf-8")
+        print(f"{path.name} recorded", flush=True)
 
 
 if __name__ == "__main__":
