@@ -6,15 +6,13 @@ forget. Only evaluations of one protocol (same windows, context and text) are ra
 
 import math
 from dataclasses import dataclass
-from statistics import NormalDist
-
-import numpy as np
 
 from nexus_tui.runs.checkpoints import Checkpoint
 from nexus_tui.runs.run import Evaluation, Run
+from nexus_tui.runs.source import Weights
+from nexus_tui.runs.ties import CONFIDENCE, Difference, differences
 
-CONFIDENCE = 0.95
-"""Of the interval that decides whether a checkpoint can be told from the best."""
+__all__ = ["CONFIDENCE", "Ranked", "best", "evaluated", "lowest", "ranking"]
 
 
 @dataclass(frozen=True)
@@ -23,47 +21,55 @@ class Ranked:
 
     evaluation: Evaluation
     checkpoint: Checkpoint | None
-    """Its weights; None if they are gone or damaged, and then it is not the best, whatever its loss."""
+    """Its weights as this program wrote them; None if they are elsewhere, gone or damaged."""
     best: bool
     delta: float
     """Its loss less the best's, nats per token; NaN if there is no best."""
     tied: bool | None
     """Whether the paired test cannot tell it from the best; None if the windows' losses are not on record."""
+    weights: Weights = "gone"
+    """Whether its weights exist. If they are gone it is not the best, whatever its loss."""
+    difference: Difference | None = None
+    """From the best, with its interval; None where `tied` rests on no test."""
 
 
-def ranking(run: Run) -> list[Ranked]:
-    """Every checkpoint evaluated under the newest protocol, in order; evaluated twice, the newer counts."""
+def evaluated(run: Run) -> dict[str, Evaluation]:
+    """Every checkpoint evaluated under the newest protocol, by name; evaluated twice, the newer counts."""
     if not run.evaluations:
-        return []
+        return {}
     protocol = run.evaluations[-1].event.protocol
-    evaluations = {e.name: e for e in run.evaluations if e.event.protocol == protocol}
-    kept = [e for e in evaluations.values() if e.name in run.checkpoints and math.isfinite(e.loss)]
-    winner = min(kept, key=lambda e: (e.loss, e.step), default=None)
-    return [
-        Ranked(
-            evaluation=evaluation,
-            checkpoint=run.checkpoints.get(name),
-            best=evaluation is winner,
-            delta=evaluation.loss - winner.loss if winner else math.nan,
-            tied=_tied(run, winner, evaluation, len(kept) - 1)
-            if winner and evaluation is not winner
-            else None,
-        )
-        for name, evaluation in evaluations.items()
-    ]
+    return {e.name: e for e in run.evaluations if e.event.protocol == protocol}
 
 
 def best(run: Run) -> Ranked | None:
     """The true best checkpoint of a run, or None if no evaluated checkpoint has its weights."""
-    return next((ranked for ranked in ranking(run) if ranked.best), None)
+    winner = lowest([e for e in evaluated(run).values() if run.weights(e.name) != "gone"])
+    return _ranked(run, winner, winner, {}) if winner else None
 
 
-def _tied(run: Run, winner: Evaluation, other: Evaluation, comparisons: int) -> bool | None:
-    """Paired test over windows. The best is one of several, hence Bonferroni's interval over all of them."""
-    a, b = run.window_losses(winner.name), run.window_losses(other.name)
-    if a is None or b is None or a.shape != b.shape or len(a) < 2:
-        return None
-    difference = b.astype(np.float64) - a
-    stderr = float(difference.std(ddof=1)) / math.sqrt(len(difference))
-    z = NormalDist().inv_cdf(1 - (1 - CONFIDENCE) / (2 * max(comparisons, 1)))
-    return abs(float(difference.mean())) <= z * stderr
+def ranking(run: Run) -> list[Ranked]:
+    """Every checkpoint evaluated under the newest protocol, in order."""
+    evaluations = evaluated(run)
+    winner = lowest([e for name, e in evaluations.items() if run.weights(name) != "gone"])
+    losses = {name: run.window_losses(name) for name in evaluations} if winner else {}
+    known = {name: each for name, each in losses.items() if each is not None}
+    apart = differences(known, winner.name) if winner and winner.name in known else {}
+    return [_ranked(run, evaluation, winner, apart) for evaluation in evaluations.values()]
+
+
+def lowest(evaluations: list[Evaluation]) -> Evaluation | None:
+    """The one with the lowest loss, of equal ones the earliest step; None if no loss is a finite number."""
+    finite = [e for e in evaluations if math.isfinite(e.loss)]
+    return min(finite, key=lambda e: (e.loss, e.step), default=None)
+
+
+def _ranked(
+    run: Run, evaluation: Evaluation, winner: Evaluation | None, apart: dict[str, Difference]
+) -> Ranked:
+    name, is_best = evaluation.name, evaluation is winner
+    delta = evaluation.loss - winner.loss if winner else math.nan
+    difference = apart.get(name)
+    tied: bool | None = None
+    if not is_best:
+        tied = difference.tied if difference else (True if delta == 0 else None)
+    return Ranked(evaluation, run.checkpoints.get(name), is_best, delta, tied, run.weights(name), difference)
