@@ -1,122 +1,126 @@
-"""Everything on record about the checkpoint under the cursor; painted only when it changes."""
+"""Everything on record about one checkpoint, as lines of coloured text."""
 
 from __future__ import annotations
 
-from rich.text import Text
-from textual.widget import Widget
+import math
+from pathlib import Path
 
 from nexus_tui.runs.run import Run
 from nexus_tui.tui import format, theme
-from nexus_tui.tui.checkpoint_rows import Row, Span, samples, tokens_seen
+from nexus_tui.tui.checkpoint_rows import Row, samples, tokens_seen
 from nexus_tui.tui.checkpoint_table import drawn
 from nexus_tui.tui.copying import short_path
+from nexus_tui.tui.flow import flow
+from nexus_tui.tui.lines import Line, Lines, Span
 from nexus_tui.tui.safe import plain
 
-Line = list[Span]
-LABEL = 10
 
-
-def describe(run: Run, row: Row, mark: str = "") -> list[Line]:
-    """The lines about a checkpoint; `mark` is what hashing its files has shown."""
-    lines = [_title(row), _weights(row, mark), *_loss(row)]
-    tokens = tokens_seen(run, row)
-    if tokens is not None:
-        lines.append([("trained", "muted"), (f"{tokens:,} tokens", "text")])
-    if len(run.branches) > 1:
-        lines.append([("lineage", "muted"), (_lineage(run, row), "text")])
-    if row.saved:
-        saved = row.saved.time.astimezone().strftime("%Y-%m-%d %H:%M")
-        lines.append([("saved", "muted"), (saved, "text")])
-        lines.append([("sha-256", "muted"), (row.saved.sha256[:16], "text")])
-        path = run.folder / "checkpoints" / row.name
-        lines.append([("path", "muted"), (plain(short_path(path)), "text")])
-    for sample in samples(run, row):
-        lines.append([("", "muted")])
-        lines.append([(plain(sample.prompt, "\n"), "text!"), (plain(sample.text, "\n"), "muted")])
-    return lines
-
-
-def _title(row: Row) -> Line:
-    line = [(f"step {row.step:,}", "text!")]
-    if row.best:
-        line.append((f"  {theme.glyphs().star} the true best", "best"))
-    elif row.ranked and row.delta == row.delta:
-        tie = "; cannot be told from the best" if row.tied else ""
-        line.append((f"  {format.delta(row.delta)} from the best{tie}", "muted"))
-    elif row.evaluation is None:
-        line.append(("  never evaluated", "muted"))
-    return line
-
-
-def _weights(row: Row, mark: str) -> Line:
-    label = ("weights", "muted")
-    if mark:
-        return [label, (mark, "error" if "damaged" in mark else "good")]
-    if row.checkpoint:
-        resume = "can be resumed" if row.checkpoint.resumable else "without optimizer: cannot be resumed"
-        return [label, (f"kept, {format.size(row.checkpoint.bytes)}; {resume}", "text")]
-    if row.damage:
-        return [label, (row.damage, "error")]
-    return [label, ("gone" if row.saved else "never saved", "muted")]
-
-
-def _loss(row: Row) -> list[Line]:
-    if row.evaluation is None:
-        return []
-    event = row.evaluation.event
-    lines: list[Line] = [
-        [
-            ("loss", "muted"),
-            (f"{format.loss(event.loss)} ± {format.loss(event.stderr)} nats/token", "text"),
-            (f", {event.windows:,} windows", "muted"),
-        ],
-        [("protocol", "muted"), (plain(event.protocol), "text")],
-    ]
-    if not row.ranked:
-        lines.append([("", "muted"), ("not the newest protocol: its loss cannot be compared", "warn")])
-    return lines
-
-
-def _lineage(run: Run, row: Row) -> str:
-    branch = run.branches[row.branch]
-    came = "trained from step 0" if branch.parent is None else f"resumed from {branch.start:,}"
-    return f"{came}; {'abandoned by a later resume' if row.abandoned else 'leads to the newest weights'}"
-
-
-class CheckpointDetail(Widget):
-    """The lines of one checkpoint."""
-
-    DEFAULT_CSS = "CheckpointDetail { background: $background; }"
+class CheckpointDetail(Lines):
+    """What is known of one checkpoint, wrapped to the width there is."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._lines: list[Line] = []
+        self._about: tuple[Run, Row, Span | None] | None = None
 
-    def show(self, lines: list[Line]) -> None:
-        """Show other lines; the same ones cost nothing."""
-        if lines != self._lines:
-            self._lines = lines
-            self.refresh()
+    def tell(self, run: Run | None, row: Row | None, mark: Span | None) -> None:
+        """Describe a checkpoint, or nothing."""
+        self._about = (run, row, mark) if run and row else None
+        self._wrap()
 
-    def render(self) -> Text:
-        """The lines, their labels in a column, long values wrapped beside it."""
-        palette, width = theme.palette(self.app), self.size.width
-        text = Text(no_wrap=True, end="")
-        for line in self._lines:
-            text.append_text(self._row(line, palette, width))
-            text.append("\n")
-        return text
+    def on_resize(self) -> None:
+        """Another width."""
+        self._wrap()
 
-    def _row(self, line: Line, palette: theme.Palette, width: int) -> Text:
-        labelled = line[0][1] == "muted" and len(line) > 1
-        row, indent = Text(end=""), LABEL if labelled else 0
-        for words, role in line[1:] if labelled else line:
-            style = theme.style(palette, role.removesuffix("!"), bold=role.endswith("!"))
-            row.append(drawn(words), style)
-        wrapped = row.wrap(self.app.console, max(8, width - indent - 1))
-        label = Text(line[0][0].ljust(LABEL) if labelled else "", theme.style(palette, "muted"), end="")
-        for index, part in enumerate(wrapped):
-            label.append_text(part)
-            if index < len(wrapped) - 1:
-                label.append("\n" + " " * indent)
-        return label
+    def _wrap(self) -> None:
+        if self.size.width:
+            self.show(describe(*self._about, width=self.size.width) if self._about else [])
+
+
+LABEL = 10
+"""Cells of the column of labels."""
+
+
+def describe(run: Run, row: Row, mark: Span | None, width: int) -> list[Line]:
+    """The lines about a checkpoint; `mark` is what hashing its files has shown, in place of its weights."""
+    facts: list[tuple[str, list[Span]]] = [
+        ("weights", [mark] if mark else _weights(row)),
+        *_evaluation(row),
+        *_training(run, row),
+        *_file(run, row),
+    ]
+    lines = flow(_drawn(_title(row)), width)
+    for label, spans in facts:
+        lines += flow(_drawn(spans), width, (label, "muted"), LABEL)
+    for sample in samples(run, row):
+        text: list[Span] = [(plain(sample.prompt, "\n"), "text!"), (plain(sample.text, "\n"), "muted")]
+        lines += [(), *flow(text, width)]
+    return lines
+
+
+def _drawn(spans: list[Span]) -> list[Span]:
+    return [(drawn(words), role) for words, role in spans]
+
+
+def _title(row: Row) -> list[Span]:
+    title: Span = (f"step {row.step:,}", "text!")
+    if row.best:
+        return [title, (f"  {theme.glyphs().star} the true best", "best")]
+    if row.evaluation is None:
+        return [title, ("  never evaluated", "muted")]
+    if not row.ranked or math.isnan(row.delta):
+        return [title]
+    tie = "; cannot be told from it" if row.tied else "; ties unknown" if row.tied is None else ""
+    return [title, (f"  {format.delta(row.delta)} from the best{tie}", "muted")]
+
+
+def _weights(row: Row) -> list[Span]:
+    if row.checkpoint:
+        resume = "can be resumed" if row.checkpoint.resumable else "no optimizer state: cannot be resumed"
+        return [(f"kept, {format.size(row.checkpoint.bytes)}", "text"), (f"; {resume}", "muted")]
+    if row.damage:
+        return [(plain(row.damage), "error")]
+    return [(row.weights or "never saved", "muted")]
+
+
+def _evaluation(row: Row) -> list[tuple[str, list[Span]]]:
+    if row.evaluation is None:
+        return []
+    event = row.evaluation.event
+    stderr = row.evaluation.stderr
+    error = "" if math.isnan(stderr) else f" ± {format.loss(stderr)}"
+    windows = f", {event.windows:,} windows" if event.windows else ""
+    loss: list[Span] = [
+        (f"{format.loss(row.evaluation.loss)}{error} nats/token", "text"),
+        (f"{windows}; {format.loss(row.evaluation.bits_per_byte)} bits/byte", "muted"),
+    ]
+    protocol: list[Span] = [(plain(event.protocol) or format.MISSING, "text")]
+    if not row.ranked:
+        protocol.append((" is not the newest: this loss cannot be compared", "warn"))
+    return [("loss", loss), ("protocol", protocol)]
+
+
+def _training(run: Run, row: Row) -> list[tuple[str, list[Span]]]:
+    facts: list[tuple[str, list[Span]]] = []
+    tokens = tokens_seen(run, row)
+    if tokens is not None:
+        facts.append(("trained", [(f"{tokens:,} tokens", "text")]))
+    if len(run.branches) > 1:
+        branch = run.branches[row.branch]
+        came = "from step 0" if branch.parent is None else f"resumed from {branch.start:,}"
+        goes = "abandoned by a later resume" if row.abandoned else "led to the newest weights"
+        facts.append(("lineage", [(came, "text"), (f"; {goes}", "muted")]))
+    return facts
+
+
+def _file(run: Run, row: Row) -> list[tuple[str, list[Span]]]:
+    if row.saved is None:
+        return []
+    saved = row.saved.time.astimezone().strftime("%Y-%m-%d %H:%M")
+    path = plain(short_path(path_of(run, row)))
+    digest = plain(row.saved.sha256[:16]) or format.MISSING
+    return [("saved", [(saved, "text")]), ("sha-256", [(digest, "text")]), ("path", [(path, "text")])]
+
+
+def path_of(run: Run, row: Row) -> Path:
+    """Where its files are, or were."""
+    return run.weights_path(row.name) or run.folder / "checkpoints" / row.name

@@ -12,9 +12,7 @@ from nexus_tui.runs.checkpoints import Checkpoint, CheckpointError, open_checkpo
 from nexus_tui.runs.journal import ResumedEvent, SampledEvent, SavedEvent
 from nexus_tui.runs.run import Evaluation, Run
 from nexus_tui.tui import format
-
-Span = tuple[str, str]
-"""A text and the role (see `theme`) in which it is drawn."""
+from nexus_tui.tui.lines import Span
 
 
 @dataclass(frozen=True)
@@ -29,6 +27,8 @@ class Row:
     """The newest under the newest protocol, else the newest of all."""
     checkpoint: Checkpoint | None
     """None if its files are gone or damaged."""
+    elsewhere: bool
+    """Whether its files are said to be where this program cannot look."""
     damage: str
     """What is wrong with its files, as far as is known without hashing them."""
     ranked: bool
@@ -44,9 +44,9 @@ class Row:
 
     @property
     def weights(self) -> str:
-        """`kept`, `damaged`, `gone`, or empty for one that was never saved."""
-        if self.checkpoint:
-            return "kept"
+        """`kept`, `elsewhere`, `damaged`, `gone`, or empty for one that was never saved."""
+        if self.checkpoint or self.elsewhere:
+            return "kept" if self.checkpoint else "elsewhere"
         return "damaged" if self.damage else "gone" if self.saved else ""
 
 
@@ -78,6 +78,7 @@ def rows(run: Run) -> list[Row]:
                 saved=saved.get(name),
                 evaluation=rank.evaluation if rank else evaluations.get(name),
                 checkpoint=checkpoint,
+                elsewhere=run.weights(name) == "elsewhere",
                 damage="" if checkpoint else _damage(run, name),
                 ranked=rank is not None,
                 best=rank is not None and rank.best,
@@ -156,17 +157,17 @@ def verdict(run: Run, table: list[Row]) -> list[Span]:
     spans.append(
         (f" is the best of {len(others) + 1}: {format.loss(best.evaluation.loss)} nats/token", "text")
     )
-    windows = f"paired over {best.evaluation.event.windows:,} windows"
+    windows = f" (paired over {best.evaluation.event.windows:,} windows)"
     tied = [row for row in others if row.tied]
     unknown = [row for row in others if row.tied is None]
     if tied:
-        spans.append((f"; {_listed(tied)} cannot be told from it ({windows})", "muted"))
+        spans.append((f"; {_listed(tied)} cannot be told from it{windows}", "muted"))
     elif len(unknown) < len(others):
         rest = "every other" if not unknown else "every other that can be tested"
-        spans.append((f"; {rest} is worse ({windows})", "muted"))
+        spans.append((f"; {rest} is worse{windows}", "muted"))
     else:
         spans.append(("; ties unknown: the losses of its windows are not on record", "muted"))
-    lower = [row for row in others if row.delta < 0]
+    lower = [row for row in others if row.delta < 0 and row.weights in ("gone", "damaged", "")]
     if lower:
         plural = "their" if len(lower) > 1 else "its"
         spans.append((f"; {_listed(lower)} scored lower, but {plural} weights are gone", "warn"))

@@ -5,8 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+from rich.style import Style
+from textual.strip import Strip
+
 from nexus_tui.tui import format, theme
-from nexus_tui.tui.checkpoint_rows import Row, Span
+from nexus_tui.tui.checkpoint_rows import Row
+from nexus_tui.tui.lines import Span
 from nexus_tui.tui.listing import Cell, Column, Listing
 from nexus_tui.tui.listing import Row as Line
 
@@ -19,14 +23,14 @@ COLUMNS = (
     Column("bpb", "bits/byte", 9, right=True, priority=5),
     Column("delta", "Δ best", 7, right=True, priority=2),
     Column("tie", "tie", 3, priority=3),
-    Column("weights", "weights", 7, priority=6),
+    Column("weights", "weights", 7, priority=6, grow=2),
     Column("lineage", "lineage", 15, priority=6, grow=4),
     Column("age", "saved", 6, right=True, priority=8),
     Column("size", "size", 7, right=True, priority=9),
 )
 """All of them; the ones with high priorities go first where there is no room."""
 
-_WEIGHTS = {"kept": "muted", "gone": "faint", "damaged": "error"}
+_ON_CURSOR = {"faint": "muted", "muted": "text"}
 _ASCII = str.maketrans("├└│─→≈±Δ∞–", "|`|->~+d8-")
 
 
@@ -43,10 +47,10 @@ def cells(row: Row, now: float, mark: Span | None = None) -> dict[str, Cell]:
     star = f"{theme.glyphs().star} " if row.best else ""
     shown: dict[str, Cell] = {
         "step": (f"{star}{row.step:,}", "best" if row.best else first),
-        "weights": mark or (row.weights or missing, _WEIGHTS.get(row.weights, second)),
+        "weights": mark or _weights(row, second),
         "lineage": (row.lineage, second),
         "age": (_age(now - row.saved.time.timestamp()) if row.saved else missing, second),
-        "size": (format.size(row.saved.bytes) if row.saved else missing, second),
+        "size": (format.size(row.saved.bytes) if row.saved and row.saved.bytes else missing, second),
         "delta": ("best", "best") if row.best else (format.delta(row.delta), second),
         "tie": (_tie(row), "val"),
     }
@@ -58,11 +62,16 @@ def cells(row: Row, now: float, mark: Span | None = None) -> dict[str, Cell]:
         shown |= {
             "train": (format.loss(evaluation.train_loss), second),
             "val": (format.loss(evaluation.loss), "best" if row.best else measured),
-            "stderr": (format.loss(evaluation.event.stderr), second),
+            "stderr": (format.loss(evaluation.stderr), second),
             "ppl": (format.perplexity(evaluation.perplexity), measured),
-            "bpb": (format.loss(evaluation.event.bits_per_byte), measured),
+            "bpb": (format.loss(evaluation.bits_per_byte), measured),
         }
     return {key: (drawn(text), role) for key, (text, role) in shown.items()}
+
+
+def _weights(row: Row, role: str) -> Cell:
+    roles = {"kept": role, "elsewhere": role, "gone": "faint", "damaged": "error"}
+    return (row.weights, roles[row.weights]) if row.weights else (format.MISSING, "faint")
 
 
 def _tie(row: Row) -> str:
@@ -96,6 +105,12 @@ class CheckpointTable(Listing):
             if best is not None:
                 self.go_to(best)
             self._followed = self.current
+
+    def _strip(self, cells: dict[str, Cell], palette: theme.Palette, under: Style) -> Strip:
+        # What is faint elsewhere could not be read on the cursor's background.
+        if under:
+            cells = {key: (text, _ON_CURSOR.get(role, role)) for key, (text, role) in cells.items()}
+        return super()._strip(cells, palette, under)
 
     def forget(self) -> None:
         """Other rows come, of another run: the cursor follows their best again."""

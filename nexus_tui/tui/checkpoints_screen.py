@@ -9,20 +9,25 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Container
 
-from nexus_tui.runs.checkpoints import CheckpointError
+from nexus_tui.runs.checkpoints import Checkpoint, CheckpointError
 from nexus_tui.runs.run import Run
 from nexus_tui.tui import format, theme
-from nexus_tui.tui.checkpoint_detail import CheckpointDetail, describe
-from nexus_tui.tui.checkpoint_rows import Row, Span, rows, signature, stale_link, verdict
-from nexus_tui.tui.checkpoint_table import CheckpointTable
+from nexus_tui.tui.best import checkpoints
+from nexus_tui.tui.checkpoint_chart import CheckpointChart
+from nexus_tui.tui.checkpoint_detail import CheckpointDetail, path_of
+from nexus_tui.tui.checkpoint_rows import Row, signature, stale_link, verdict
+from nexus_tui.tui.checkpoint_table import CheckpointTable, drawn
 from nexus_tui.tui.copying import copy
+from nexus_tui.tui.flow import flow
+from nexus_tui.tui.heading import made_of
 from nexus_tui.tui.keybar import KeyBar
 from nexus_tui.tui.keys import Where, bindings
+from nexus_tui.tui.lines import Line, Lines, Span, spread, width_of
 from nexus_tui.tui.listing import Listing
 from nexus_tui.tui.playground_screen import PlaygroundScreen
 from nexus_tui.tui.safe import plain
 from nexus_tui.tui.screen import ModeScreen
-from nexus_tui.tui.words import Words
+from nexus_tui.tui.story import state
 
 
 class CheckpointsScreen(ModeScreen):
@@ -37,16 +42,18 @@ class CheckpointsScreen(ModeScreen):
         self._run: Run | None = None
         self._rows: list[Row] = []
         self._drawn: tuple[object, ...] = ()
-        self._verified: dict[str, str] = {}
-        """By checkpoint name: what hashing its files has shown; empty while it goes on."""
+        self._verified: dict[str, Span] = {}
+        """By checkpoint name: what hashing its files has shown so far."""
 
     def compose(self) -> ComposeResult:
         """Head, verdict, list and detail, footer."""
-        yield Words(id="head")
-        yield Words(id="verdict", wraps=True)
+        yield Lines(id="head")
+        yield Lines(id="verdict")
         with Container(id="panes"):
             yield CheckpointTable(id="table")
-            yield CheckpointDetail(id="detail")
+            with Container(id="below"):
+                yield CheckpointDetail(id="detail")
+                yield CheckpointChart(id="chart")
         yield KeyBar(self.WHERE)
 
     @property
@@ -57,68 +64,77 @@ class CheckpointsScreen(ModeScreen):
     @property
     def row(self) -> Row | None:
         """The checkpoint under the cursor."""
-        name = self.table.current
+        name = self.table.current if self.is_mounted else None
         return next((row for row in self._rows if row.name == name), None)
+
+    def on_resize(self) -> None:
+        """Another width wraps the words elsewhere."""
+        self._drawn = ()
+        self.call_after_refresh(self.record_changed)
 
     def record_changed(self) -> None:
         """Draw what is new; a minute that passed is news too, for the ages."""
         run = self.nexus.current
+        if not self.is_mounted:
+            return
         if run is not self._run:
             self._run, self._verified = run, {}
             self.table.forget()
-        if run is None:
-            self._rows = []
-            self._say_nothing()
-            return
-        news, now = (signature(run), run.state), self.nexus.clock().timestamp()
-        if (*news, int(now // 60)) == self._drawn:
-            return
-        if news != self._drawn[:2]:
-            self._rows = rows(run)
-        self._drawn = (*news, int(now // 60))
-        self._draw(run)
+        now = self.nexus.clock().timestamp()
+        news = (signature(run), run.state, int(now // 60)) if run else (None,)
+        if news != self._drawn:
+            self._drawn = news
+            self._draw()
 
-    def _draw(self, run: Run) -> None:
+    def _draw(self) -> None:
+        run, width = self._run, self.size.width - 2
+        self._rows = checkpoints(run) if run else []
         self.table.show_checkpoints(self._rows, self.nexus.clock().timestamp(), self._marks())
-        self.query_one("#head", Words).show(self._head(run))
-        lines = verdict(run, self._rows)
-        if stale := stale_link(run, self._rows):
-            lines += [("\n", "text"), (f"{theme.glyphs().warn} {stale}", "warn")]
-        self.query_one("#verdict", Words).show(lines)
+        self.query_one("#head", Lines).show([self._head(width)])
+        words = flow([(drawn(text), role) for text, role in self._verdict()], width)
+        verdict = self.query_one("#verdict", Lines)
+        verdict.styles.height = len(words)
+        verdict.show(words)
+        self.query_one(CheckpointChart).show_checkpoints(self._rows)
         self._describe()
 
-    def _head(self, run: Run) -> list[Span]:
-        kept = [row for row in self._rows if row.checkpoint]
-        size = format.size(sum(row.checkpoint.bytes for row in kept if row.checkpoint))
-        figures = f"   {len(self._rows)} on record, {len(kept)} kept, {size}" if self._rows else ""
-        return [(plain(run.name), "text!"), ("  checkpoints", "muted"), (figures, "muted")]
+    def _head(self, width: int) -> Line:
+        run = self._run
+        if run is None:
+            return (("checkpoints", "text!"),)
+        sign, word, role = state(run)
+        kept = [row.checkpoint for row in self._rows if row.checkpoint]
+        figures = f"{len(self._rows)} on record, {len(kept)} kept, {format.size(sum(c.bytes for c in kept))}"
+        left: Line = ((plain(run.name), "text!"), (f"  {sign} {word}", role))
+        middle: Line = (("   " + " · ".join(made_of(run)), "muted"),)
+        right: Line = ((figures, "muted"),) if self._rows else ()
+        fits = width_of((*left, *middle, *right)) + 3 < width
+        return spread((*left, *middle) if fits else left, right, width)
 
-    def _say_nothing(self) -> None:
-        self._drawn = ()
-        self.query_one("#head", Words).show([("checkpoints", "text!")])
-        self.query_one("#verdict", Words).show([("No run is open: press 1 and choose one.", "muted")])
-        self.query_one(CheckpointDetail).show([])
+    def _verdict(self) -> list[Span]:
+        run = self._run
+        if run is None:
+            return [("No run is open: press 1 and choose one.", "muted")]
+        spans = verdict(run, self._rows)
+        if stale := stale_link(run, self._rows):
+            spans += [(f"\n{theme.glyphs().warn} {stale}", "warn")]
+        return spans
 
     def _marks(self) -> dict[str, Span]:
-        marks: dict[str, Span] = {}
-        for name, found in self._verified.items():
-            marks[name] = (
-                ("…", "live")
-                if not found
-                else ("damaged", "error")
-                if "damaged" in found
-                else ("whole", "good")
-            )
-        return marks
+        """What stands in the list in place of the weights."""
+        short = {"live": "hashing", "error": "damaged", "good": "whole"}
+        return {name: (short[role], role) for name, (_, role) in self._verified.items()}
 
     def _describe(self) -> None:
+        """Say what is known of the row under the cursor."""
         row = self.row
-        lines = describe(self._run, row, self._verified.get(row.name, "")) if self._run and row else []
-        self.query_one(CheckpointDetail).show(lines)
+        mark = self._verified.get(row.name) if row else None
+        self.query_one(CheckpointDetail).tell(self._run, row, mark)
+        self.query_one(CheckpointChart).point_at(row)
         self.show_keys()
 
     def on_listing_moved(self, _: Listing.Moved) -> None:
-        """Another row: say what is known of it."""
+        """Another row."""
         self._describe()
 
     async def on_listing_opened(self, _: Listing.Opened) -> None:
@@ -167,29 +183,25 @@ class CheckpointsScreen(ModeScreen):
 
     async def action_verify(self) -> None:
         """Hash every file against the manifest, beside everything else."""
-        row = self.row
-        if row and row.checkpoint and self._verified.get(row.name) != "":
-            self.run_worker(self._verify(row), group="verify", exit_on_error=False)
+        row, run = self.row, self._run
+        if row and run and row.checkpoint:
+            self.run_worker(self._verify(run, row, row.checkpoint), group="verify", exit_on_error=False)
 
-    async def _verify(self, row: Row) -> None:
-        checkpoint, run = row.checkpoint, self._run
-        assert checkpoint and run
-        self._verified[row.name] = ""
-        self._draw(run)
+    async def _verify(self, run: Run, row: Row, checkpoint: Checkpoint) -> None:
+        self._verified[row.name] = (f"hashing {format.size(checkpoint.bytes)}", "live")
+        self._draw()
         try:
             await asyncio.to_thread(checkpoint.verify)
-            found = (
-                f"whole: {len(checkpoint.files)} files match their SHA-256, {format.size(checkpoint.bytes)}"
-            )
+            found: Span = (f"whole: all {len(checkpoint.files)} files match their SHA-256", "good")
         except CheckpointError as error:
-            found = f"damaged: {error}"
+            found = (f"damaged: {error}", "error")
         if run is self._run:
             self._verified[row.name] = found
-            self._draw(run)
-            self.nexus.say(f"Step {row.step:,}: {found}", "error" if found.startswith("damaged") else "good")
+            self._draw()
+            self.nexus.say(f"Step {row.step:,} is {found[0]}", found[1])
 
     def action_copy_path(self) -> None:
         """Copy the checkpoint's path."""
         if self._run and self.row:
-            path = (self._run.folder / "checkpoints" / self.row.name).absolute()
+            path = path_of(self._run, self.row).absolute()
             self.nexus.say(copy(self.app, str(path), "the path"))

@@ -6,23 +6,24 @@ from typing import Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Horizontal
+from textual.containers import Container, Horizontal, Vertical
 from textual.timer import Timer
 from textual.widgets import Input, Select, TextArea
 
 from nexus_tui.runs.checkpoints import Checkpoint
 from nexus_tui.runs.run import Run
 from nexus_tui.tui import format, theme
-from nexus_tui.tui.checkpoint_rows import Row, Span, rows, signature
+from nexus_tui.tui.best import checkpoints
+from nexus_tui.tui.checkpoint_rows import Row, signature
 from nexus_tui.tui.copying import copy, state_folder
 from nexus_tui.tui.keybar import KeyBar
 from nexus_tui.tui.keys import Where, bindings
+from nexus_tui.tui.lines import Line, Lines, Span, spread, width_of
 from nexus_tui.tui.number_field import NumberField, Setting
 from nexus_tui.tui.prompt_editor import History, PromptEditor
 from nexus_tui.tui.safe import plain
 from nexus_tui.tui.screen import ModeScreen
 from nexus_tui.tui.text_view import TextView
-from nexus_tui.tui.words import Words
 from nexus_tui.tui.writer import Writer
 
 SETTINGS = (
@@ -59,7 +60,7 @@ class PlaygroundScreen(ModeScreen):
         """The app's run as of the last look: another one there is another one here."""
         self._rows: list[Row] = []
         self._drawn: tuple[object, ...] = ()
-        self._name: str | None = None
+        self._source: str | None = None
         """The checkpoint to write with."""
         self._chosen = False
         """Whether the user chose it; until then it is the true best."""
@@ -72,13 +73,15 @@ class PlaygroundScreen(ModeScreen):
         with Horizontal(id="source"):
             yield Select[str]([], prompt="no run", compact=True, id="run")
             yield Select[str]([], prompt="no checkpoint", compact=True, id="checkpoint")
-            yield Words(id="about")
-        yield PromptEditor(History(state_folder() / "prompts.jsonl"), id="prompt")
-        with Horizontal(id="settings"):
-            for setting in SETTINGS:
-                yield NumberField(setting)
-        yield TextView(id="text")
-        yield Words(id="figures")
+            yield Lines(id="about")
+        with Container(id="panes"):
+            with Vertical(id="ask"):
+                yield PromptEditor(History(state_folder() / "prompts.jsonl"), id="prompt")
+                with Horizontal(id="settings"):
+                    for setting in SETTINGS:
+                        yield NumberField(setting)
+            yield TextView(id="text")
+        yield Lines(id="figures")
         yield KeyBar(self.WHERE)
 
     def on_mount(self) -> None:
@@ -99,11 +102,13 @@ class PlaygroundScreen(ModeScreen):
     def choose(self, run: Run, name: str) -> None:
         """Write with this checkpoint from now on."""
         self._current, self._run = self.nexus.current, run
-        self._name, self._chosen, self._drawn = name, True, ()
+        self._source, self._chosen, self._drawn = name, True, ()
         self.record_changed()
 
     def record_changed(self) -> None:
         """Keep the lists of runs and checkpoints up to date; until the user chooses, choose the true best."""
+        if not self.is_mounted:
+            return
         current = self.nexus.current
         if current is not self._current:
             self._current, self._run, self._chosen = current, current, False
@@ -113,26 +118,24 @@ class PlaygroundScreen(ModeScreen):
         if news == self._drawn:
             return
         self._drawn = news
-        self._rows = [row for row in rows(run) if row.checkpoint] if run else []
+        self._rows = [row for row in checkpoints(run) if row.checkpoint] if run else []
         kept = [row.name for row in self._rows]
         best = next((row.name for row in self._rows if row.best), kept[-1] if kept else None)
-        if not self._chosen or self._name not in kept:
-            self._name, self._chosen = best, False
+        if not self._chosen or self._source not in kept:
+            self._source, self._chosen = best, False
         self._draw_source(names)
 
     def _draw_source(self, names: list[str]) -> None:
-        run = self._run
-        if run and run.name not in names:
-            names = [*names, run.name]
+        chosen = self._run.name if self._run else None
+        if chosen and chosen not in names:
+            names = [*names, chosen]
         with self.prevent(Select.Changed):
-            _options(
-                self.query_one("#run", Select), [(plain(name), name) for name in names], run and run.name
-            )
+            _options(self.query_one("#run", Select), [(plain(name), name) for name in names], chosen)
             options = [(self._option(row), row.name) for row in reversed(self._rows)]
-            _options(self.query_one("#checkpoint", Select), options, self._name)
-        place = next((i for i, row in enumerate(self._rows, start=1) if row.name == self._name), 0)
-        about: list[Span] = [(f"{place} of {len(self._rows)}", "muted")] if place else []
-        self.query_one("#about", Words).show([], about)
+            _options(self.query_one("#checkpoint", Select), options, self._source)
+        place = next((i for i, row in enumerate(self._rows, start=1) if row.name == self._source), 0)
+        about: Line = ((f"  {place} of {len(self._rows)}", "muted"),) if place else ()
+        self.query_one("#about", Lines).show([about])
         self.show_keys()
 
     def _option(self, row: Row) -> str:
@@ -149,22 +152,22 @@ class PlaygroundScreen(ModeScreen):
             if run and run is not self._run:
                 self._run, self._chosen, self._drawn = run, False, ()
                 self.record_changed()
-        elif event.value != self._name:
-            self._name, self._chosen = event.value, True
+        elif event.value != self._source:
+            self._source, self._chosen = event.value, True
             self._draw_source([other.name for other in self.nexus.runs])
 
     def action_step(self, direction: int) -> None:
         """The checkpoint before or after."""
         names = [row.name for row in self._rows]
-        if self._name in names:
-            place = max(0, min(names.index(self._name) + direction, len(names) - 1))
-            self._name, self._chosen = names[place], True
+        if self._source in names:
+            place = max(0, min(names.index(self._source) + direction, len(names) - 1))
+            self._source, self._chosen = names[place], True
             self._draw_source([other.name for other in self.nexus.runs])
 
     @property
     def checkpoint(self) -> Checkpoint | None:
         """The checkpoint to write with."""
-        return next((row.checkpoint for row in self._rows if row.name == self._name), None)
+        return next((row.checkpoint for row in self._rows if row.name == self._source), None)
 
     # Writing ---------------------------------------------------------------------------------------------
 
@@ -172,7 +175,7 @@ class PlaygroundScreen(ModeScreen):
         """Writing needs a checkpoint, copying a text."""
         if action == "generate" and self.checkpoint is None:
             return "No checkpoint to write with yet: train a run (n), or choose another one above."
-        if action == "copy" and not self.query_one(TextView).text:
+        if action == "copy" and self.is_mounted and not self.query_one(TextView).text:
             return "Nothing is written yet: ^r writes."
         return ""
 
@@ -242,17 +245,21 @@ class PlaygroundScreen(ModeScreen):
             return
         figures = writer.figures
         left: list[Span] = [_STATES[writer.state]]
+        nats: list[Span] = []
         if writer.error:
             left.append((f": {plain(writer.error)}", "error"))
         elif figures.tokens:
             left += [
                 (f"   {figures.tokens:,} tokens", "text"),
                 (f"   {format.speed(figures.speed)}", "text"),
-                (f"   {format.loss(figures.loss)} nats/token", "muted"),
                 (f"   {format.loss(figures.bits_per_byte)} bits/byte", "muted"),
             ]
+            nats = [(f"   {format.loss(figures.loss)} nats/token", "muted")]
         step, seed = writer.checkpoint.step, writer.settings["seed"]
-        self.query_one("#figures", Words).show(left, [(f"step {step:,}   seed {seed}", "muted")])
+        right: Line = ((f"step {step:,}   seed {seed}", "muted"),)
+        line = self.query_one("#figures", Lines)
+        fits = width_of([*left, *nats, *right]) < line.size.width
+        line.show([spread([*left, *nats] if fits else left, right, line.size.width)])
 
 
 def _options(select: Select[str], options: list[tuple[str, str]], value: str | None) -> None:

@@ -15,7 +15,7 @@ KEPT = 200
 
 
 class History:
-    """Earlier prompts, oldest first; the file has one JSON string a line, and is no loss if it cannot be had."""
+    """Earlier prompts, oldest first, in a file of one JSON string a line. Without the file it forgets."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -99,8 +99,11 @@ class TextView(ScrollView, can_focus=True):
         self.refresh()
 
     def _wrap(self) -> None:
+        self._wrap_to(max(1, self.size.width - 1))  # room for the mark at the end
+        self.virtual_size = Size(0, len(self._lines))
+
+    def _wrap_to(self, width: int) -> None:
         """Bring the lines up to date from the last paragraph on."""
-        width = max(1, self.size.width - 1)  # room for the mark at the end
         lines = self._lines[: self._paragraph]
         start = self._lines[self._paragraph][0] if self._paragraph < len(self._lines) else 0
         while True:
@@ -111,7 +114,6 @@ class TextView(ScrollView, can_focus=True):
                 break
             start = newline + 1
         self._lines = lines
-        self.virtual_size = Size(0, len(lines))
 
     def _repaint_from(self, line: int) -> None:
         top = max(0, line - self.scroll_offset.y)

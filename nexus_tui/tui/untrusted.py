@@ -10,7 +10,7 @@ _HIDDEN = {"Cf", "Co", "Cs", "Cn", "Zl", "Zp"}
 
 
 def visible(text: str, ascii: bool = False) -> str:
-    """Control characters as symbols (ESC: `␛`, or `^[` with `ascii`), hidden ones as `�`; line breaks stay."""
+    """Control characters as symbols (ESC: `␛`, with `ascii` `^[`), hidden ones as `�`; line breaks stay."""
     if text.isascii() and text.replace("\n", "").isprintable():
         return text
     return "".join(_character(character, ascii) for character in text)

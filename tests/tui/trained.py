@@ -1,4 +1,4 @@
-"""A run on disk as training leaves it, with real but tiny weights, for tests of the screens that open them."""
+"""A run on disk as training leaves it, with real but tiny weights, for screens that open them."""
 
 import math
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from nexus_tui.data.tokenizer import byte_tokenizer
 from nexus_tui.lm.config import JambaConfig
@@ -19,8 +20,21 @@ TINY = JambaConfig(
     hidden_size=32, intermediate_size=48, num_hidden_layers=2, attn_layer_period=2, attn_layer_offset=1,
     num_attention_heads=4, num_key_value_heads=2, mamba_d_state=4, mamba_dt_rank=4, vocab_size=256,
 )  # fmt: skip
+LETTERS = b"aehinorst ,\n"
 START = datetime(2026, 1, 12, 20, 0, tzinfo=UTC)
 WINDOWS = 64
+
+
+def writing_letters(step: int) -> HybridLM:
+    """A model that draws from LETTERS, each as probable as the others: the same text on every machine."""
+    model = HybridLM(TINY)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            parameter.fill_(1.0 if name.endswith("layernorm.weight") else 0.0)
+        model.model.embed_tokens.weight.fill_(1.0 + step / 1000)
+        model.lm_head.weight.fill_(-1.0)
+        model.lm_head.weight[list(LETTERS)] = 1.0
+    return model
 
 
 @dataclass
@@ -37,8 +51,12 @@ class Trained:
         (self.folder / "run.toml").write_text(
             'preset = "tiny"\n[budget]\nsteps = 2000\n[checkpoint]\nevery = 200\n'
         )
-        self._journal = j.Journal(self.folder / "journal.jsonl")
+        self.open()
         self._append(j.StartedEvent(time=self._now(), parameters=20_000))
+
+    def open(self) -> None:
+        """Be the one that writes the journal."""
+        self._journal = j.Journal(self.folder / "journal.jsonl")
 
     def _now(self) -> datetime:
         return START + timedelta(seconds=self.seconds)
@@ -68,7 +86,7 @@ class Trained:
         name = name or f"step_{step}"
 
         def write(folder: Path) -> None:
-            save_model(HybridLM(TINY, seed=step), folder)
+            save_model(writing_letters(step), folder)
             (folder / "tokenizer.json").write_text(byte_tokenizer().to_str())
             if optimizer:
                 (folder / "optimizer.safetensors").write_bytes(b"moments")
@@ -118,7 +136,7 @@ class Trained:
 
 
 def branched(folder: Path) -> Trained:
-    """Ten checkpoints: a first branch to 1,400, abandoned from 1,000 on by a resume, and a second one to 1,600."""
+    """Ten checkpoints: a branch to 1,400, abandoned from 1,000 on by a resume, and a second one to 1,600."""
     run = Trained(folder)
     for step, loss in {
         200: 2.41,

@@ -1,0 +1,44 @@
+"""Validation loss over the checkpoints of a run, the one under the cursor read out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from nexus_tui.tui import format
+from nexus_tui.tui.chart import Chart, Curve, Legend
+from nexus_tui.tui.checkpoint_rows import Row
+
+
+class CheckpointChart(Chart):
+    """Dots for the checkpoints, faint ones for those that a resume abandoned, a star on the true best."""
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__("validation", "nats/token", format=format.loss, id=id)
+
+    def show_checkpoints(self, rows: Sequence[Row]) -> None:
+        """Draw the checkpoints that can be compared."""
+        ranked = [row for row in rows if row.ranked and row.evaluation]
+        groups = {
+            "abandoned": ([row for row in ranked if row.abandoned], "val", "dots"),
+            "val": ([row for row in ranked if not row.abandoned], "val", "dots"),
+            "best": ([row for row in ranked if row.best], "best", "star"),
+        }
+        curves, legend = [], []
+        for name, (members, color, marker) in groups.items():
+            if not members:
+                continue
+            x = np.array([float(row.step) for row in members])
+            y = np.array([row.evaluation.loss for row in members if row.evaluation])
+            dim = name == "abandoned"
+            curves.append(
+                Curve(name, x, y, color, marker, dim=dim, version=(tuple(x), tuple(y)))  # type: ignore[arg-type]
+            )
+            if not dim:
+                legend.append(Legend(marker, color, format.loss(float(y[-1])), name))
+        self.show(curves, legend=legend)
+
+    def point_at(self, row: Row | None) -> None:
+        """Let the crosshair stand where a checkpoint is."""
+        self.crosshair = float(row.step) if row and row.ranked else None

@@ -1,0 +1,286 @@
+"""The checkpoints screen: every checkpoint on record, and which one is truly the best."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+
+from nexus_tui.runs.run import Run
+from nexus_tui.tui.app import NexusApp
+from nexus_tui.tui.checkpoint_rows import rows, stale_link, verdict
+from nexus_tui.tui.checkpoint_table import COLUMNS
+from nexus_tui.tui.checkpoints_screen import CheckpointsScreen
+from nexus_tui.tui.listing import fitting
+from tests.tui.conftest import FakeLauncher, ready, until
+from tests.tui.screens import footer, line, press, text
+from tests.tui.trained import Trained, branched, straight
+
+Make = Callable[..., NexusApp]
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Trained]:
+    folder = tmp_path_factory.mktemp("template") / "byte"
+    return folder, branched(folder)
+
+
+@pytest.fixture
+def trained(template: tuple[Path, Trained], folder: Path) -> Trained:
+    """A copy of the branched run that a test may damage."""
+    source, made = template
+    shutil.copytree(source, folder / "byte", symlinks=True)
+    copy = Trained.__new__(Trained)
+    copy.__dict__ |= {**made.__dict__, "folder": folder / "byte"}
+    copy.open()
+    return copy
+
+
+async def show(pilot: Pilot[str]) -> CheckpointsScreen:
+    await ready(pilot)
+    await press(pilot, "3")
+    screen = pilot.app.screen
+    assert isinstance(screen, CheckpointsScreen)
+    return screen
+
+
+def said(run: Run) -> str:
+    return "".join(words for words, _ in verdict(run, rows(run)))
+
+
+# What is on record -------------------------------------------------------------------------------------
+
+
+def test_the_best_is_found_over_all_branches_and_ties_are_named(trained: Trained) -> None:
+    run = Run(trained.folder)
+    table = {row.name: row for row in rows(run)}
+    assert [name for name, row in table.items() if row.best] == ["step_1400.1"]
+    assert {name for name, row in table.items() if row.tied} == {"step_1200.1", "step_1600"}
+    assert {name for name, row in table.items() if row.abandoned} == {"step_1200", "step_1400"}
+    assert said(run) == (
+        "★ 1,400 is the best of 10: 1.5288 nats/token; 1,200 and 1,600 cannot be told from it"
+        " (paired over 64 windows)"
+    )
+    assert stale_link(run, rows(run)) == ""
+
+
+def test_a_resume_from_an_earlier_step_does_not_hide_a_better_one(trained: Trained) -> None:
+    trained.resume(600)
+    trained.steps(601, 800, 1.7)
+    trained.save(800, "step_800.2")
+    trained.evaluate(800, 1.7, "step_800.2")
+    run = Run(trained.folder)
+    best = next(row for row in rows(run) if row.best)
+    assert (best.name, best.abandoned) == ("step_1400.1", True)
+
+
+def test_the_tree_of_resumes_stands_beside_the_rows(trained: Trained) -> None:
+    drawn = [row.lineage for row in rows(Run(trained.folder))]
+    assert drawn == [
+        "├─ 0 → 1000", "│", "│", "│", "│", "│  abandoned", "│  abandoned", "└─ 1000 → 1600", "", "",
+    ]  # fmt: skip
+
+
+def test_a_run_without_a_resume_has_no_tree(tmp_path: Path) -> None:
+    assert {row.lineage for row in rows(Run(straight(tmp_path / "a", 400).folder))} == {""}
+
+
+def test_lower_losses_of_lost_weights_are_told_but_not_the_best(trained: Trained) -> None:
+    shutil.rmtree(trained.folder / "checkpoints" / "step_1400.1")
+    run = Run(trained.folder)
+    table = {row.name: row for row in rows(run)}
+    assert table["step_1600"].best
+    assert table["step_1400.1"].weights == "gone"
+    assert said(run).endswith("1,400 scored lower, but its weights are gone")
+    assert "stale: it points to step_1400.1, not step_1600" in stale_link(run, rows(run))
+
+
+def test_a_damaged_one_says_what_is_wrong_and_is_not_the_best(trained: Trained) -> None:
+    (trained.folder / "checkpoints" / "step_1400.1" / "model.safetensors").write_bytes(b"short")
+    row = next(row for row in rows(Run(trained.folder)) if row.name == "step_1400.1")
+    assert row.weights == "damaged"
+    assert "has 5 bytes" in row.damage
+    assert not row.best
+
+
+def test_one_saved_and_never_evaluated_has_a_row(trained: Trained) -> None:
+    trained.save(1700)
+    row = rows(Run(trained.folder))[-1]
+    assert (row.name, row.evaluation, row.ranked, row.weights) == ("step_1700", None, False, "kept")
+
+
+def test_another_protocol_is_shown_but_not_compared(trained: Trained) -> None:
+    trained.evaluate(1600, 1.9, protocol="other")
+    table = {row.name: row for row in rows(Run(trained.folder))}
+    assert table["step_1600"].best
+    assert not table["step_1400.1"].ranked
+    assert table["step_1400.1"].evaluation is not None
+
+
+def test_ties_are_unknown_without_the_losses_of_the_windows(trained: Trained) -> None:
+    shutil.rmtree(trained.folder / "evaluations")
+    run = Run(trained.folder)
+    assert {row.tied for row in rows(run)} == {None}
+    assert said(run).endswith("ties unknown: the losses of its windows are not on record")
+
+
+def test_an_empty_run_says_when_the_first_one_comes(tmp_path: Path) -> None:
+    assert said(Run(Trained(tmp_path / "new").folder)) == "No checkpoint yet; the first comes at step 200."
+
+
+def test_columns_give_way_and_the_verdicts_stay() -> None:
+    narrow = {column.key for column in fitting(COLUMNS, 80)}
+    assert {"step", "val", "ppl", "bpb", "delta", "tie", "weights", "lineage"} <= narrow
+    assert {column.key for column in fitting(COLUMNS, 160)} == {column.key for column in COLUMNS}
+    assert {column.key for column in fitting(COLUMNS, 40)} >= {"step", "val", "delta"}
+
+
+# The screen --------------------------------------------------------------------------------------------
+
+
+async def test_the_cursor_begins_on_the_best_and_the_detail_follows_it(
+    make_app: Make, trained: Trained
+) -> None:
+    app = make_app(trained)
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await show(pilot)
+        assert screen.row is not None and screen.row.best
+        assert "1.5288" in line(app, "★ 1,400  ")
+        assert "the true best" in text(app)
+        await press(pilot, "down")
+        assert "step 1,600  +0.0022 from the best; cannot be told from it" in text(app)
+        await press(pilot, "home")
+        assert "step 200  +0.8812" in text(app)
+        await press(pilot, "b")
+        assert screen.row.best
+
+
+async def test_new_checkpoints_come_in_and_the_cursor_stays_where_it_was_put(
+    make_app: Make, trained: Trained
+) -> None:
+    app = make_app(trained)
+    async with app.run_test(size=(100, 30)) as pilot:
+        screen = await show(pilot)
+        await press(pilot, "home")
+        trained.save(1800)
+        trained.evaluate(1800, 1.4)
+        app.look()
+        screen.record_changed()
+        await pilot.pause()
+        assert "1.4000" in line(app, "★ 1,800  ")
+        assert screen.row is not None and screen.row.step == 200
+        assert "is stale" in text(app)
+
+
+async def test_a_refresh_without_news_paints_nothing_and_one_row_costs_one_line(
+    make_app: Make, trained: Trained
+) -> None:
+    app = make_app(trained)
+    async with app.run_test(size=(100, 40)) as pilot:
+        screen = await show(pilot)
+        table = screen.table
+        painted: list[object] = []
+        table.refresh = lambda *regions, **_: painted.extend(regions or ["all"])  # type: ignore[method-assign]
+        screen.record_changed()
+        assert painted == []
+        trained.evaluate(200, 2.5)
+        app.look()
+        screen.record_changed()
+        assert [region.y for region in painted] == [1]  # type: ignore[attr-defined]
+
+
+async def test_enter_opens_the_playground_with_this_checkpoint(make_app: Make, trained: Trained) -> None:
+    app = make_app(trained)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await show(pilot)
+        await press(pilot, "up", "enter")
+        await until(pilot, lambda: app.current_mode == "playground")
+        await until(pilot, lambda: app.screen.checkpoint is not None)  # type: ignore[attr-defined]
+        assert app.screen.checkpoint.name == "step_1200.1"  # type: ignore[attr-defined]
+
+
+async def test_r_resumes_from_the_row_under_the_cursor(
+    make_app: Make, trained: Trained, launcher: FakeLauncher
+) -> None:
+    app = make_app(trained)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await show(pilot)
+        await press(pilot, "home", "down", "r")
+        await until(pilot, lambda: bool(launcher.resumed))
+        assert launcher.resumed == [("byte", "step_400")]
+    launcher.session.end()  # type: ignore[union-attr]
+
+
+async def test_verifying_names_the_file_that_was_changed(make_app: Make, trained: Trained) -> None:
+    app = make_app(trained)
+    async with app.run_test(size=(100, 30)) as pilot:
+        screen = await show(pilot)
+        await press(pilot, "v")
+        await until(pilot, lambda: "whole" in line(app, "★ 1,400  "))
+        assert "all 4 files match their SHA-256" in text(app)
+        weights = trained.folder / "checkpoints" / "step_1600" / "model.safetensors"
+        content = bytearray(weights.read_bytes())
+        content[-1] ^= 1
+        weights.write_bytes(content)
+        await press(pilot, "end", "v")
+        await until(pilot, lambda: "damaged" in line(app, "1,600   1.4110   1.5310"))
+        assert "model.safetensors is damaged" in text(app).replace("\n", " ")
+        assert screen.row is not None and screen.row.step == 1600
+
+
+async def test_what_cannot_be_done_is_grey_and_says_why(make_app: Make, trained: Trained) -> None:
+    shutil.rmtree(trained.folder / "checkpoints" / "step_200")
+    trained.save(1700, optimizer=False)
+    app = make_app(trained)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await show(pilot)
+        await press(pilot, "home")
+        assert footer(app).startswith("(enter)  (r)  (v)  y")
+        await press(pilot, "enter")
+        assert "The weights of step 200 are gone; choose another checkpoint." in text(app)
+        await press(pilot, "end")
+        assert footer(app).startswith("enter  (r)  v  y")
+
+
+async def test_y_copies_the_path_and_keeps_it_in_a_file(
+    make_app: Make, trained: Trained, tmp_path: Path
+) -> None:
+    app = make_app(trained)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await show(pilot)
+        await press(pilot, "y")
+        path = str((trained.folder / "checkpoints" / "step_1400.1").absolute())
+        assert app.clipboard == path
+        assert (tmp_path / "state" / "nexus-tui" / "copied.txt").read_text() == path
+        assert "Copied the path; also in state/nexus-tui/copied.txt" in text(app)
+
+
+async def test_text_from_a_run_cannot_steer_the_terminal(make_app: Make, trained: Trained) -> None:
+    app = make_app(trained)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await show(pilot)
+        assert "\x1b" not in text(app)
+        assert "thee␛[31m" in text(app)
+
+
+async def test_another_run_begins_at_its_own_best(make_app: Make, trained: Trained, folder: Path) -> None:
+    other = straight(folder / "other", 600)
+    app = make_app(trained)
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await show(pilot)
+        app.current = next(run for run in app.runs if run.name == other.folder.name)
+        screen.record_changed()
+        await pilot.pause()
+        assert screen.row is not None and screen.row.step == 600
+        assert "★ 600 is the best of 3" in text(app)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (160, 48)])
+def test_picture(
+    make_app: Make, trained: Trained, snap_compare: Callable[..., bool], size: tuple[int, int]
+) -> None:
+    async def before(pilot: Pilot[str]) -> None:
+        await show(pilot)
+
+    assert snap_compare(make_app(trained), terminal_size=size, run_before=before)
