@@ -41,15 +41,18 @@ class AttentionState:
     def append(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """Store keys and values [batch, kv_head, new, head_dim]; return those of all tokens so far."""
         start, end = self.length, self.length + keys.shape[2]
-        if end > self.keys.shape[2]:
-            self._grow(max(end, 2 * self.keys.shape[2]))
+        self.reserve(keys.shape[2])
         self.keys[:, :, start:end] = keys
         self.values[:, :, start:end] = values
         self.length = end
         return self.keys[:, :, :end], self.values[:, :, :end]
 
-    def _grow(self, capacity: int) -> None:
-        batch, heads, _, head_dim = self.keys.shape
+    def reserve(self, tokens: int) -> None:
+        """Make room for more tokens, at least doubling it when there is too little."""
+        batch, heads, capacity, head_dim = self.keys.shape
+        if self.length + tokens <= capacity:
+            return
+        capacity = max(self.length + tokens, 2 * capacity)
         for name in ("keys", "values"):
             old = getattr(self, name)
             new = old.new_empty(batch, heads, capacity, head_dim)

@@ -47,7 +47,8 @@ class Mamba(nn.Module):
         """[batch, length, hidden] -> [batch, length, hidden]; with a state, the tokens follow those in it."""
         if state is not None and x.shape[1] == 1:
             return self._step(x[:, 0], state).unsqueeze(1)
-        u, z = self.in_proj(x).chunk(2, dim=-1)
+        # Two products, not one cut in two: the backward pass then joins weights, not the longer activations.
+        u, z = (F.linear(x, weight) for weight in self.in_proj.weight.chunk(2))
         weight = self.conv1d.weight.squeeze(1)
         history = None if state is None else state.conv
         if state is not None:

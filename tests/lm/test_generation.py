@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from nexus_tui.lm import generation
+from nexus_tui.lm import decoding, generation, token_step
 from nexus_tui.lm.config import JambaConfig
 from nexus_tui.lm.generation import Sampling, draw, generate, probabilities, score, uniform
 from nexus_tui.lm.hybrid import HybridLM
@@ -111,7 +111,7 @@ def test_draws_follow_the_distribution():
     logits = np.log(np.array([0.5, 0.2, 1e-9, 0.15, 0.1, 0.05]))
     sampling = Sampling(temperature=0.7, top_p=0.95, seed=12)
     expected = plain_probabilities(list(logits), 0.7, 0, 0.95)
-    count = 20_000
+    count = 5_000
     drawn = np.bincount([draw(logits, sampling, position).id for position in range(count)], minlength=6)
     assert (drawn[expected == 0] == 0).all()
     possible = expected > 0
@@ -207,11 +207,22 @@ def test_impossible_sampling(name: str, value: float):
         Sampling(**{name: value})
 
 
-def test_a_diverged_model_is_named(small_model: HybridLM):
+@pytest.mark.parametrize("prompt", [PROMPT, [3]], ids=["whole prompt", "one token"])
+def test_a_diverged_model_is_named(small_model: HybridLM, prompt: list[int]):
     with torch.no_grad():
-        small_model.model.final_layernorm.weight.fill_(math.nan)
-    with pytest.raises(FloatingPointError, match="no finite number at position 8"):
-        next(generate(small_model, PROMPT, Sampling()))
+        for parameter in small_model.parameters():
+            parameter.fill_(math.nan)
+    with pytest.raises(FloatingPointError, match=f"no finite number at position {len(prompt)}"):
+        next(generate(small_model, prompt, Sampling()))
+
+
+@pytest.mark.parametrize("name", dict(HybridLM(JambaConfig(**SMALL)).named_parameters()))
+def test_the_compiled_step_hides_no_nan(small_model: HybridLM, name: str):
+    """Wherever it sits: compilers may be told that there are none, and then lose them."""
+    with torch.no_grad():
+        small_model.get_parameter(name).fill_(math.nan)
+    with pytest.raises(FloatingPointError):
+        list(generate(small_model, [3], Sampling(max_tokens=2)))
 
 
 @pytest.mark.parametrize("ids", [[], [4]])
@@ -224,6 +235,16 @@ def test_score_is_the_loss(small_model: HybridLM):
     with torch.no_grad():
         expected = small_model.loss(ids[:, :-1], ids[:, 1:], reduction="none")[0]
     torch.testing.assert_close(score(small_model, PROMPT), expected, rtol=0, atol=1e-5)
+
+
+def test_warming_up_compiles_every_step(small_model: HybridLM):
+    decoding.warm_up(small_model)
+    steps = (token_step.mamba, token_step.attention, token_step.feed_forward, token_step.head)
+    compiled = [step.signatures for step in steps]
+    assert all(compiled)
+    compiled = [list(signatures) for signatures in compiled]
+    list(generate(small_model, PROMPT, Sampling(max_tokens=5)))
+    assert [step.signatures for step in steps] == compiled  # sampling compiles nothing more
 
 
 def test_sampling_while_another_thread_trains(small_model: HybridLM):
