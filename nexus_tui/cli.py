@@ -144,6 +144,42 @@ def checkpoints(run: RunArgument, runs: RunsOption = None, as_json: JsonOption =
         console.print_checkpoints(opened)
 
 
+@app.command(epilog="Example: nexus-tui forecast nexus-byte-1")
+def forecast(run: RunArgument, runs: RunsOption = None, as_json: JsonOption = False) -> None:
+    """What the next evaluations will be, with intervals, and how earlier forecasts did."""
+    from nexus_tui import console
+    from nexus_tui.runs.report import forecast_facts
+    from nexus_tui.runs.store import Runs, runs_folder
+
+    told = forecast_facts(Runs(runs_folder(runs)).find(run))
+    if as_json:
+        _print_json(told)
+    else:
+        console.print_forecast(told)
+
+
+@app.command(epilog="Example: nexus-tui report nexus-byte-1 -o report.md")
+def report(
+    run: RunArgument,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Write it there.", show_default=False),
+    ] = None,
+    runs: RunsOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """The progress report of a run, as Markdown, made of what is on record."""
+    from nexus_tui.runs.report import facts, markdown
+    from nexus_tui.runs.store import Runs, runs_folder
+
+    told = facts(Runs(runs_folder(runs)).find(run))
+    text = json.dumps(told, ensure_ascii=False, allow_nan=False) + "\n" if as_json else markdown(told)
+    if output:
+        output.write_text(text, "utf-8")
+    else:
+        print(text, end="")
+
+
 @app.command(epilog='Example: nexus-tui sample nexus-byte-1:best "To be" --temperature 0.7 --seed 3')
 def sample(
     run: Annotated[

@@ -110,6 +110,39 @@ def print_checkpoints(run: Run) -> None:
     _console().print(table)
 
 
+def print_forecast(told: dict[str, Any]) -> None:
+    """What is ahead of a run, then its predictions on record against what came."""
+    ahead, past = told["forecast"], told["predictions"]
+    if ahead["withheld"]:
+        print(ahead["withheld"])
+    for made in ahead["predictions"]:
+        print(
+            f"step {made['step']:>6,}  {made['value']:.4f}  ({made['low']:.4f} to {made['high']:.4f})  "
+            f"by {made['method']}, from {made['data']}"
+        )
+    if not past["rows"]:
+        return
+    table = _table(">made at", ">for step", ">predicted", "interval", ">actual", "", "method")
+    for row in past["rows"]:
+        interval = "" if row["low"] is None else f"{row['low']:.4f} to {row['high']:.4f}"
+        table.add_row(
+            f"{row['made_at']:,}",
+            f"{row['step']:,}",
+            _number(row["predicted"]),
+            interval,
+            _number(row["actual"]),
+            {True: "✓ inside", False: "✗ outside", None: ""}[row["inside"]],
+            safe(row["method"]),
+        )
+    _console().print(table)
+    if past["intervals"]:
+        print(f"{past['inside']} of {past['intervals']} inside (nominal {past['nominal']:.0%})")
+    if past["decided"]:
+        print(
+            f"mean error {past['error']:.4f}, of the newest loss at the time {past['persistence_error']:.4f}"
+        )
+
+
 def follow(session: Session) -> str:
     """Print what a session does until it ends. Returns the journal's last word, such as `finished`."""
     run = Run(session.folder)
@@ -231,6 +264,11 @@ def describe(event: j.AnyEvent) -> str:
                 f"step {event.step:>6,} evaluated: validation loss {loss:.4f} ± {event.stderr or 0:.4f}  "
                 f"perplexity {math.exp(min(loss, 700)):.2f}  bits/byte {event.bits_per_byte or math.nan:.4f}"
             )
+        case j.PredictedEvent():
+            interval = (
+                "" if event.low is None or event.high is None else f" ({event.low:.4f} to {event.high:.4f})"
+            )
+            return f"step {event.step:>6,} forecast: step {event.target:,} {event.value:.4f}{interval}"
         case j.SavedEvent():
             return f"step {event.step:>6,} saved: checkpoints/{event.checkpoint} ({event.bytes / 1e6:.1f} MB)"
         case j.SampledEvent():

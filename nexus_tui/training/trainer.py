@@ -19,6 +19,8 @@ from nexus_tui.lm.selective_scan import warm_up
 from nexus_tui.runs import journal as j
 from nexus_tui.runs import truth
 from nexus_tui.runs.checkpoints import Checkpoint, link_best, remove_unfinished, save_checkpoint
+from nexus_tui.runs.predictions import predicted_events
+from nexus_tui.runs.report import REPORT, write_report
 from nexus_tui.runs.run import Run
 from nexus_tui.training import control as c
 from nexus_tui.training.evaluation import Validation, summary, validation
@@ -59,6 +61,7 @@ class Trainer:
             self._prepare(checkpoint)
             reason = self._steps()
             self._append(j.EndedEvent(step=self._learner.step, reason=reason), durable=True)
+            self._report()
         except DivergedError as error:
             newest = self._run.newest_checkpoint()
             where = f"step {newest.step}" if newest else "the start"
@@ -242,6 +245,25 @@ class Trainer:
         self._run.refresh()
         ranked = truth.best(self._run)
         link_best(self._run.folder, ranked.checkpoint if ranked else None)
+        self._predict()
+
+    def _predict(self) -> None:
+        """Put on record what the next evaluation and the last one will be, before they happen."""
+        try:
+            events = predicted_events(self._run)
+        except Exception as error:  # nothing about a forecast is worth losing a run for
+            self._fault(f"there is no forecast after step {self._learner.step}: {error}")
+            return
+        for event in events:
+            self._append(event)
+
+    def _report(self) -> None:
+        """Leave the report in the run's folder."""
+        self._run.refresh()
+        try:
+            write_report(self._run)
+        except Exception as error:  # the run itself is whole and on record
+            self._fault(f"{REPORT} could not be written: {error}")
 
     def _keep_window_losses(self, name: str, losses: "np.ndarray[tuple[int], np.dtype[np.float32]]") -> None:
         folder = self._run.folder / "evaluations"
@@ -276,6 +298,9 @@ class Trainer:
     def _activity(self, activity: str) -> None:
         step = self._learner.step if hasattr(self, "_learner") else 0
         self._append(j.ActivityEvent(step=step, activity=activity))
+
+    def _fault(self, message: str) -> None:
+        self._append(j.FaultedEvent(step=self._learner.step, message=message))
 
     def _fail(self, message: str) -> None:
         step = self._learner.step if hasattr(self, "_learner") else 0

@@ -30,6 +30,7 @@ EVENTS = [
     j.MeasuredEvent(step=1, values={"router loss": 0.1, "not finite": None}),
     j.ClaimedEvent(name="best.bin", step=1, metric="loss", value=2.0, path="best.bin"),
     j.PredictedEvent(step=1, target=2, value=1.9, low=1.8, high=2.0, method="law", basis="4 evaluations"),
+    j.PredictedEvent(step=1, target=2, value=1.9, low=1.8, high=2.0, method="last value", basis="one"),
     j.SampledEvent(step=1, prompt="To be", text="or\nnot\x1b[2J", seed=1),
     j.ControlledEvent(step=1, act="pause"),
     j.NotedEvent(step=1, text="≈ here"),
