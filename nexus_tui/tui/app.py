@@ -1,28 +1,35 @@
-"""The app: a screen for each mode, one store of runs kept up to date, at most one run trained here."""
+"""The app: a screen for each mode, one store of runs kept up to date, at most one run trained here.
+
+What reads runs (numpy) or trains them (torch) is imported in threads once the first screen is painted.
+"""
+
+from __future__ import annotations
 
 import asyncio
 import threading
 from collections.abc import Callable, Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import App, SystemCommand
 from textual.binding import BindingType
 from textual.screen import Screen
 
-from nexus_tui.runs.journal import now as utc_now
-from nexus_tui.runs.run import Run
-from nexus_tui.runs.store import Runs
 from nexus_tui.training.control import Control
 from nexus_tui.tui import theme
 from nexus_tui.tui.keybar import KeyBar
 from nexus_tui.tui.keys import BY_ID, Where, bindings, keys_at
 from nexus_tui.tui.launcher import Launcher, LaunchError, TrainingSession
 from nexus_tui.tui.screen import ModeScreen, perform
-from nexus_tui.tui.watch import LIVE, Watcher
 
+if TYPE_CHECKING:
+    from nexus_tui.runs.run import Run
+    from nexus_tui.tui.watch import Watcher
+
+TICK = 0.25
+"""Seconds between two looks at what is alive: four updates a second at most."""
 KEEP = "keep"
 """What `run()` gives back when training is to go on without a screen."""
 STOPPED = "stopped"
@@ -82,21 +89,20 @@ class NexusApp(App[str]):
         open_run: str = "",
         *,
         launcher: Launcher | None = None,
-        clock: Callable[[], datetime] = utc_now,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         preload: bool = True,
         theme_name: str | None = None,
     ) -> None:
         super().__init__()
         theme.register(self, theme_name)
         self.runs_folder = runs_folder
-        self.store = Runs(runs_folder)
         self.clock = clock
         self.loaded = False
         """Whether the folder has been read."""
         self.current: Run | None = None
         """The run that the screens show: the one being trained here, else the last one opened."""
         self.session: TrainingSession | None = None
-        self._watcher = Watcher(self.store)
+        self._watcher: Watcher | None = None
         self._launcher = launcher or Launcher()
         self._opened = open_run
         self._preload = preload
@@ -111,7 +117,7 @@ class NexusApp(App[str]):
     @property
     def runs(self) -> list[Run]:
         """Every run of the folder, newest journal first."""
-        return self._watcher.runs
+        return self._watcher.runs if self._watcher else []
 
     def on_mount(self) -> None:
         """Paint first; read the folder and import the rest after that."""
@@ -119,7 +125,7 @@ class NexusApp(App[str]):
         self.call_after_refresh(lambda: self.run_worker(self._begin(), exclusive=False))
 
     async def _begin(self) -> None:
-        await asyncio.to_thread(self._watcher.look)
+        self._watcher = await asyncio.to_thread(self._open_folder)
         self.loaded = True
         opened = next((run for run in self.runs if run.name == self._opened), None)
         live = next((run for run in self.runs if run.holder), None)
@@ -127,10 +133,19 @@ class NexusApp(App[str]):
         if opened:
             await self.switch_mode("training")
         self._news()
-        self.set_interval(LIVE, self._tick)
+        self.set_interval(TICK, self._tick)
         if self._preload:
             # A thread of its own: the loop's pool would have to be waited for when the app ends.
             threading.Thread(target=self._launcher.warm, name="warm").start()
+
+    def _open_folder(self) -> Watcher:
+        from nexus_tui.runs.store import Runs
+        from nexus_tui.tui import run_look, run_row  # noqa: F401 (the list needs them next)
+        from nexus_tui.tui.watch import Watcher
+
+        watcher = Watcher(Runs(self.runs_folder))
+        watcher.look()
+        return watcher
 
     def look(self) -> None:
         """Read what is new of the run that is shown, now."""
@@ -138,7 +153,7 @@ class NexusApp(App[str]):
             self.current.refresh()
 
     def _tick(self) -> None:
-        changed = self._watcher.tick(self.current)
+        changed = self._watcher.tick(self.current) if self._watcher else False
         if self.session and not self.session.alive:
             self.session = None
             changed = True
@@ -226,7 +241,8 @@ class NexusApp(App[str]):
         """Show the run that this process trains."""
         if self.session is None:
             return
-        self._watcher.look()
+        if self._watcher:
+            self._watcher.look()
         folder = self.session.folder
         self.current = next((run for run in self.runs if run.folder == folder), self.current)
         if self.current_mode == "training":
@@ -287,9 +303,10 @@ class NexusApp(App[str]):
             from nexus_tui.tui.dialogs import Waiting
 
             session.stop()
+            run = self.training
             waiting = Waiting(
-                f"Saving {session.folder.name}",
-                "It ends after this step and a checkpoint.",
+                f"{session.folder.name} saves and stops",
+                lambda: f"Now: {run.activity}." if run and run.activity else "It saves after this step.",
                 lambda: not session.alive,
             )
             self.push_screen(waiting, lambda _: self.exit(STOPPED))

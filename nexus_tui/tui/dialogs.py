@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeVar
+from typing import ClassVar, TypeVar
 
+from rich.table import Table
 from rich.text import Text
 from textual import events
 from textual._path import CSSPathType
@@ -60,14 +61,13 @@ class ChoiceDialog(Dialog[str]):
         with Vertical(classes="panel"):
             yield Static(self.ink((self._title, self._role + "!")), classes="title")
             yield Static(self.ink(self._sentence), classes="sentence")
-            width = max(len(choice.label) for choice in self._choices)
+            table = Table.grid(padding=(0, 2, 0, 0))
+            for align in ("right", "left", "left"):
+                table.add_column(justify=align)
             for choice in [*self._choices, Choice("escape", "back", "Nothing changes.", "esc")]:
-                row = self.ink(
-                    (f"{choice.sign or choice.key:>5}", "live!"),
-                    f"  {choice.label:<{width}}  ",
-                    (choice.does, "muted"),
-                )
-                yield Static(row, classes="choice")
+                key = self.ink((choice.sign or choice.key, "live!"))
+                table.add_row(key, self.ink(choice.label), self.ink((choice.does, "muted")))
+            yield Static(table, classes="choice")
 
     def on_key(self, event: events.Key) -> None:
         """A choice's key answers."""
@@ -186,30 +186,42 @@ class QuitDialog(ChoiceDialog):
 
 
 class Waiting(Dialog[str]):
-    """Shown while something ends that must not be cut off; closes itself when `done` says so."""
+    """Shown while something ends that must not be cut off; closes itself when `done` says so.
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "nothing", show=False)]
+    `doing` says in one line what still happens. `k` closes the screen sooner and lets it end without one.
+    """
 
-    def __init__(self, title: str, sentence: str, done: Callable[[], bool]) -> None:
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "nothing", show=False),
+        Binding("k,ctrl+c", "dismiss('left')", show=False),
+    ]
+
+    def __init__(self, title: str, doing: Callable[[], str], done: Callable[[], bool]) -> None:
         super().__init__()
-        self._title, self._sentence, self._done = title, sentence, done
+        self._title, self._doing, self._done = title, doing, done
+        self._said = ""
 
     def compose(self) -> ComposeResult:
-        """Title and sentence."""
+        """Title, what happens, and the way out."""
         with Vertical(classes="panel"):
             yield Static(self.ink((self._title, "live!")), classes="title")
-            yield Static(self.ink((self._sentence, "muted")), classes="sentence")
+            yield Static(classes="doing sentence")
+            yield Static(
+                self.ink(("k", "live!"), ("  close the screen now; it ends in this terminal", "muted"))
+            )
 
     def on_mount(self) -> None:
         """Ask from time to time."""
+        self._look()
         self.set_interval(0.1, self._look)
 
     def _look(self) -> None:
-        if self._done() and self.is_current:
-            self.dismiss("done")
+        if self._done():
+            if self.is_current:
+                self.dismiss("done")
+        elif self._said != (doing := self._doing()):
+            self._said = doing
+            self.query_one(".doing", Static).update(self.ink(doing))
 
     def action_nothing(self) -> None:
         """Escape does not cut a save off."""
-
-
-AnyDialog = Dialog[Any]

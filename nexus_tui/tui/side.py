@@ -42,9 +42,9 @@ def _checkpoint(row: Row) -> Line:
     number, role = f"{row.step:>7,}", "best" if row.best else "faint" if faded else "text"
     if row.best:
         return ((f"{glyphs().star}{number}  {loss:>7}  {'best':>8}", role),)
-    word = (
-        "gone" if row.checkpoint is None else "not ranked" if not row.ranked else "≈ tie" if row.tied else ""
-    )
+    word = "gone" if row.checkpoint is None else ""
+    if row.evaluation is not None and not word:
+        word = "unranked" if not row.ranked else "≈ tie" if row.tied else ""
     far = fmt.delta(row.delta) if row.ranked else ""
     return (
         (f" {number}  {loss:>7}", role),

@@ -8,8 +8,6 @@ from collections.abc import Callable
 from nexus_tui.runs.run import Run
 from nexus_tui.runs.store import Runs
 
-LIVE = 0.25
-"""Seconds between looks at a run that somebody trains."""
 IDLE = 2.0
 """Seconds between looks at the folder."""
 
@@ -17,7 +15,7 @@ _Signature = frozenset[tuple[str, int, int, bool]]
 
 
 class Watcher:
-    """Keeps the runs of a folder up to date. `tick` is called every LIVE seconds and mostly does nothing."""
+    """Keeps the runs of a folder up to date. `tick` is called all the time and mostly does nothing."""
 
     def __init__(self, store: Runs, clock: Callable[[], float] = time.monotonic) -> None:
         self.runs: list[Run] = []

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from nexus_tui.runs.store import Runs
-from nexus_tui.tui.watch import IDLE, LIVE, Watcher
+from nexus_tui.tui.app import TICK
+from nexus_tui.tui.watch import IDLE, Watcher
 from tests.tui.fake_runs import FakeRun
 
 
@@ -35,7 +36,7 @@ def test_an_idle_folder_is_only_looked_at_and_never_read(
 
     monkeypatch.setattr(store, "refresh", read)
     for _ in range(20):
-        clock.now += LIVE
+        clock.now += TICK
         assert not watcher.tick()
 
 
@@ -46,7 +47,7 @@ def test_a_live_run_is_read_at_every_tick(folder: Path, clock: Clock) -> None:
     watcher.look()
     assert not watcher.tick()
     run.train(6)
-    clock.now += LIVE
+    clock.now += TICK
     assert watcher.tick()
     assert watcher.runs[0].step == 6
     run.release()

@@ -1,0 +1,48 @@
+"""A look at one run below the list: its loss, and what its newest sampled step wrote."""
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+
+from nexus_tui.runs.run import Run
+from nexus_tui.tui.best import best
+from nexus_tui.tui.lines import Lines
+from nexus_tui.tui.metrics import METRICS, RunCurves
+from nexus_tui.tui.run_chart import RunChart
+from nexus_tui.tui.side import samples
+
+
+class RunLook(Horizontal):
+    """Draws a run when it is another one, has changed, or the look has another size."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._run: Run | None = None
+        self._drawn: tuple[object, ...] = ()
+
+    def compose(self) -> ComposeResult:
+        """Chart and samples."""
+        yield RunChart(METRICS[0])
+        yield Lines(id="samples")
+
+    def show(self, run: Run | None) -> None:
+        """Look at this run from now on."""
+        self._run = run
+        self.set_class(run is None, "-nothing")
+        self._draw()
+
+    def on_resize(self) -> None:
+        """Samples are wrapped for their column."""
+        self._draw()
+
+    def _draw(self) -> None:
+        run = self._run
+        if run is None or not self.size or (run.folder, run.revision, self.size) == self._drawn:
+            return
+        self._drawn = (run.folder, run.revision, self.size)
+        self.query_one(RunChart).draw_run(RunCurves(run, "step", best(run)))
+        self.call_after_refresh(self._write, run)
+
+    def _write(self, run: Run) -> None:
+        column = self.query_one("#samples", Lines)
+        if column.size:
+            column.show(samples(run, column.size.width, column.size.height))

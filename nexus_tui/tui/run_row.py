@@ -1,0 +1,48 @@
+"""What the list of runs says of a run, and what a filter looks for in it."""
+
+from nexus_tui.runs.run import Run
+from nexus_tui.tui import format as fmt
+from nexus_tui.tui.best import best
+from nexus_tui.tui.heading import made_of
+from nexus_tui.tui.listing import Cell
+from nexus_tui.tui.safe import plain
+from nexus_tui.tui.story import state
+from nexus_tui.tui.theme import glyphs
+
+
+def cells(run: Run, now: float) -> dict[str, Cell]:
+    """What the list says of a run; `now` in epoch seconds."""
+    sign, word, role = state(run)
+    found = best(run)
+    total = f" / {run.total_steps:,}" if run.total_steps else ""
+    preset = run.config.get("preset") or ""
+    return {
+        "state": (f"{sign} {word}", role),
+        "name": (plain(run.name), "text!"),
+        "model": (plain(str(preset)), "muted"),
+        "corpus": (plain(str(run.setting("data.corpus", ""))), "muted"),
+        "step": (f"{run.step:,}{total}", "text"),
+        "val": (fmt.loss(found.loss if found else None), "text"),
+        "bits": (fmt.loss(found.event.bits_per_byte if found else None), "text"),
+        "best": (f"{glyphs().star} {found.step:,}" if found else fmt.MISSING, "best" if found else "muted"),
+        "age": (_ago(now - last_active(run)), "muted"),
+    }
+
+
+def last_active(run: Run) -> float:
+    """When anything happened last, in epoch seconds; NaN if nothing did."""
+    times = [event.time.timestamp() for event in run.log[-1:] if hasattr(event, "time")]
+    if len(run.steps):
+        times.append(float(run.steps["time"][-1]))
+    return max(times, default=float("nan"))
+
+
+def _ago(seconds: float) -> str:
+    """To the minute: a count of seconds would repaint the row every second."""
+    return "now" if seconds < 60 else fmt.age(seconds)
+
+
+def contains(run: Run, wanted: str) -> bool:
+    """Whether every word of `wanted` is in the run's name, state, model or corpus."""
+    words = " ".join([run.name, *made_of(run), state(run)[1]]).casefold()
+    return all(word in words for word in wanted.casefold().split())
