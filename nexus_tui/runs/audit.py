@@ -37,7 +37,7 @@ class Judged:
     claim: Claim
     verdict: Verdict
     reason: str
-    """In one sentence; empty for TRUE."""
+    """In one sentence; may be empty for TRUE."""
     cause: str = ""
     """How it came about, as far as the history tells."""
     better: Evaluation | None = None
@@ -118,7 +118,10 @@ def _compared(
     run: Run, claim: Claim, claimed: Evaluation, best: Evaluation, ranked: list[truth.Ranked], score: Score
 ) -> Judged:
     if claimed is best:
-        return Judged(claim, Verdict.TRUE, "")
+        by_loss = next((r.evaluation for r in ranked if r.best), None)
+        other = claim.metric and by_loss and by_loss is not claimed
+        by = f"by {claim.metric}; the lowest validation loss is at step {by_loss.step}." if other else ""
+        return Judged(claim, Verdict.TRUE, by)
     by = score(claimed) - score(best)
     if by == 0:
         return Judged(claim, Verdict.TIED, f"step {best.step} scores exactly the same.", "", best, 0.0)

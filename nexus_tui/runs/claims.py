@@ -89,6 +89,7 @@ def _of_path(run: Run, path: Path, hashes: bool) -> Claim:
 
 def _of_event(run: Run, event: ClaimedEvent, hashes: bool) -> Claim:
     named = [name for name, saved in run.saved.items() if saved.step == event.step]
+    named = named or [e.name for e in run.evaluations if e.step == event.step]
     checkpoint = named[-1] if named else ""
     claim = Claim(
         event.name, event.path, checkpoint, event.step, event.metric, event.value, event.higher_is_better
@@ -96,7 +97,7 @@ def _of_event(run: Run, event: ClaimedEvent, hashes: bool) -> Claim:
     kept = run.checkpoints.get(checkpoint)
     if kept:
         return _of_checkpoint(run, claim, kept, hashes)
-    if checkpoint and run.weights(checkpoint) == "gone":
+    if event.path and checkpoint and run.weights(checkpoint) == "gone":
         return _lost(run, claim)
     return claim
 

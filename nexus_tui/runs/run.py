@@ -62,6 +62,11 @@ class Run:
             return self._source.kind
         return self.started.kind if self.started else "run"
 
+    @property
+    def foreign(self) -> bool:
+        """Whether another tool wrote it: it can be looked at, not trained, sampled or changed."""
+        return self._source is not None
+
     @cached_property
     def config(self) -> dict[str, dict[str, Any]]:
         """The tables of run.toml, or what the source says; empty if there is none or it cannot be read."""

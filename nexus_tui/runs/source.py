@@ -12,12 +12,17 @@ Weights = Literal["here", "elsewhere", "gone"]
 class Source(Protocol):
     """Where the events of a run come from, if it is not a journal of ours: another tool's files."""
 
-    kind: str
-    """What it is, such as `transformers`."""
-    name: str
-    """What the run is called on screen."""
-    config: dict[str, dict[str, Any]]
-    """What it says of its configuration, by our names, such as `budget.steps`."""
+    @property
+    def kind(self) -> str:
+        """What it is, such as `transformers`."""
+
+    @property
+    def name(self) -> str:
+        """What the run is called on screen."""
+
+    @property
+    def config(self) -> dict[str, dict[str, Any]]:
+        """What it says of its configuration, by our names, such as `budget.steps`."""
 
     def read(self) -> list[j.AnyEvent]:
         """The events that have come since the last call."""

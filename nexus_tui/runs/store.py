@@ -2,8 +2,10 @@
 
 import contextlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 
+from nexus_tui.resources import resource
 from nexus_tui.runs import truth
 from nexus_tui.runs.checkpoints import Checkpoint
 from nexus_tui.runs.run import Run, RunError
@@ -14,34 +16,78 @@ def runs_folder(folder: Path | None = None) -> Path:
     return folder or Path(os.environ.get("NEXUS_RUNS") or "runs")
 
 
+Opener = Callable[[Path], Run | None]
+"""Opens another tool's folder or file; None for what is none. RunError for one that cannot be read."""
+
+
 class Runs:
     """All runs of a folder, opened once and kept; `refresh` notices new and deleted ones."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, foreign: Opener | None = None) -> None:
+        """The runs of ours in a folder and, with `foreign`, those that it opens."""
         self.folder = folder
+        self._foreign = foreign
         self._open: dict[str, Run] = {}
+        self._no_run: dict[str, int] = {}
+        """By name: what was no run, and when it was changed last: asked again when it has been since."""
 
     def refresh(self) -> list[Run]:
         """Every run, up to date, the one with the newest journal first."""
         found: dict[str, float] = {}
+        others: dict[str, os.stat_result] = {}
         with contextlib.suppress(OSError):
             for entry in os.scandir(self.folder):
-                with contextlib.suppress(OSError):
+                try:
                     found[entry.name] = Path(entry.path, "journal.jsonl").stat().st_mtime
-        self._open = {name: run for name, run in self._open.items() if name in found}
+                except OSError:
+                    with contextlib.suppress(OSError):
+                        others[entry.name] = entry.stat()
         for name in found:
-            if name in self._open:
-                self._open[name].refresh()
-            else:
+            if name not in self._open:
                 self._open[name] = Run(self.folder / name)
+            else:
+                self._open[name].refresh()
+        for name, stat in others.items() if self._foreign else ():
+            if self._has_foreign(name, stat.st_mtime_ns):
+                found[name] = stat.st_mtime
+        self._open = {name: run for name, run in self._open.items() if name in found}
         return [self._open[name] for name in sorted(found, key=lambda name: -found[name])]
 
+    def _has_foreign(self, name: str, changed: int) -> bool:
+        """Whether an entry of the folder is another tool's run; it is open then, and up to date."""
+        known = self._open.get(name)
+        if known and known.foreign:
+            known.refresh()
+            return True
+        if self._foreign is None or name.startswith(".") or self._no_run.get(name) == changed:
+            return False
+        run = None
+        with contextlib.suppress(RunError):
+            run = self._foreign(self.folder / name)
+        if run is None:
+            self._no_run[name] = changed
+            return False
+        self._open[name] = run
+        return True
+
+    def shipped(self) -> list[Run]:
+        """The recorded runs that come with the program."""
+        with contextlib.suppress(FileNotFoundError):
+            folders = sorted(resource("assets", "runs").iterdir())
+            return [Run(folder) for folder in folders if (folder / "journal.jsonl").is_file()]
+        return []
+
     def find(self, name: str) -> Run:
-        """A run by its name here, or by a folder's path. Raises RunError."""
-        for folder in (self.folder / name, Path(name)):
-            if (folder / "journal.jsonl").is_file():
-                return Run(folder)
-        known = ", ".join(run.name for run in self.refresh()) or "none"
+        """A run by its name here, by a path, or by its name among the shipped ones. Raises RunError."""
+        for path in (self.folder / name, Path(name)):
+            if (path / "journal.jsonl").is_file():
+                return Run(path)
+            if self._foreign and path.exists() and (run := self._foreign(path)):
+                return run
+        shipped = {run.name: run for run in self.shipped()}
+        if name in shipped:
+            return shipped[name]
+        known = ", ".join(run.name for run in [*self.refresh(), *shipped.values()]) or "none"
         raise RunError(f"there is no run {name} in {self.folder}; it has: {known}.")
 
 

@@ -1,10 +1,10 @@
 """Which checkpoints cannot be told from the best: paired over the validation text, all of them at once.
 
-Two things make the naive test too sure. The best was picked because its mean is the lowest of several, so
-that even equal checkpoints differ from it; and neighbouring windows come from the same scene of a play, so that
-they are no independent draws. Hence blocks of consecutive windows as the units, and a critical value for the
-largest of all differences from the lowest (multiple comparison with the best: Hsu, Multiple Comparisons, 1996,
-chapter 4), stepped down as those that are clearly worse drop out.
+Two things make the naive test too sure. The best was picked because its mean is the lowest of several,
+so that even equal checkpoints differ from it; and neighbouring windows come from the same scene of a
+play, so that they are no independent draws. Hence blocks of consecutive windows as the units, and a
+critical value for the largest of all differences from the lowest (multiple comparison with the best:
+Hsu, Multiple Comparisons, 1996, chapter 4), stepped down as those that are clearly worse drop out.
 """
 
 from collections.abc import Mapping
@@ -20,11 +20,11 @@ CONFIDENCE = 0.95
 BLOCKS = 12
 """Consecutive windows are averaged to this many blocks, the units that the error is estimated from.
 
-Measured on a run over Tiny Shakespeare (871 windows of 128 bytes, ten checkpoints): the difference of two
-neighbouring checkpoints has an autocorrelation of 0.1 from one window to the next, still 0.04 over the next
-ten; its standard error over blocks of 32 windows is 1.2 to 1.8 times that over single ones. Simulated with such
-windows, 12 blocks hold the nominal rate for 2 to 10 checkpoints, 30 blocks miss it by a factor of 2 and single
-windows by one of 15.
+Measured on a run over Tiny Shakespeare (871 windows of 128 bytes, ten checkpoints): the difference of
+two neighbouring checkpoints has an autocorrelation of 0.1 from one window to the next, still 0.04 over
+the next ten; its standard error over blocks of 32 windows is 1.2 to 1.8 times that over single ones.
+Simulated with such windows, 12 blocks hold the nominal rate for 2 to 10 checkpoints, 30 blocks miss it
+by a factor of 2 and single windows by one of 15.
 """
 
 _DRAWS, _AT_ONCE = 4000, 500
