@@ -12,7 +12,7 @@ import typer
 
 from nexus_tui import __version__
 
-WRONG_INPUT, WORK_FAILED, INTERRUPTED = 2, 3, 130
+THE_ANSWER_IS_NO, WRONG_INPUT, WORK_FAILED, INTERRUPTED = 1, 2, 3, 130
 
 app = typer.Typer(
     name="nexus-tui",
@@ -60,11 +60,12 @@ def open_app(
 ) -> None:
     """Open the app on a runs folder or one run."""
     _need_a_terminal()
+    from nexus_tui.interop.opening import reader_for
     from nexus_tui.runs.store import runs_folder
     from nexus_tui.tui.app import NexusApp
 
     chosen = folder or runs_folder(runs)
-    is_run = (chosen / "journal.jsonl").is_file()
+    is_run = (chosen / "journal.jsonl").is_file() or reader_for(chosen) is not None
     nexus = NexusApp(chosen.parent if is_run else chosen, open_run=chosen.name if is_run else "")
     outcome = nexus.run()
     if nexus.session and nexus.session.alive:
@@ -119,10 +120,12 @@ def train(
 def runs(runs: RunsOption = None, as_json: JsonOption = False) -> None:
     """List the runs, newest first."""
     from nexus_tui import console
-    from nexus_tui.runs.store import Runs, runs_folder
+    from nexus_tui.interop.opening import all_runs
+    from nexus_tui.runs.store import runs_folder
 
     root = runs_folder(runs)
-    found = Runs(root).refresh()
+    store = all_runs(root)
+    found = [*store.refresh(), *store.shipped()]
     if as_json:
         _print_json([console.run_row(run) for run in found])
     elif found:
@@ -135,13 +138,61 @@ def runs(runs: RunsOption = None, as_json: JsonOption = False) -> None:
 def checkpoints(run: RunArgument, runs: RunsOption = None, as_json: JsonOption = False) -> None:
     """List a run's checkpoints with the true best ★ and those that cannot be told from it ≈."""
     from nexus_tui import console
-    from nexus_tui.runs.store import Runs, runs_folder
+    from nexus_tui.interop.opening import all_runs
+    from nexus_tui.runs.store import runs_folder
 
-    opened = Runs(runs_folder(runs)).find(run)
+    opened = all_runs(runs_folder(runs)).find(run)
     if as_json:
         _print_json(console.checkpoint_rows(opened))
     else:
         console.print_checkpoints(opened)
+
+
+@app.command(epilog="Example: nexus-tui audit nexus-byte-1 · nexus-tui audit ../transformers-output --json")
+def audit(
+    run: Annotated[
+        str,
+        typer.Argument(
+            metavar="RUN[:STEP]|DIR", help="A run, or a folder of runs; others' too.", show_default=False
+        ),
+    ],
+    verify: Annotated[bool, typer.Option("--verify", help="Hash every file of every checkpoint.")] = False,
+    reevaluate: Annotated[
+        bool, typer.Option("--reevaluate", help="Compute STEP's loss anew (default: the best's) and compare.")
+    ] = False,
+    runs: RunsOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Check every name that claims to be the best checkpoint. Exit status 1 if one is wrong."""
+    from nexus_tui import console_audit
+    from nexus_tui.interop.opening import all_runs
+    from nexus_tui.runs.audit import as_dict
+    from nexus_tui.runs.audit import audit as judge
+    from nexus_tui.runs.run import RunError
+    from nexus_tui.runs.store import find_step, runs_folder
+
+    found, step = find_step(all_runs(runs_folder(runs)), run)
+    if reevaluate and len(found) > 1:
+        raise RunError("--reevaluate takes one run; name it.")
+    rows, fine = [], True
+    for opened in found:
+        result = judge(opened, verify=verify)
+        fine = fine and result.ok
+        rows.append(as_dict(result))
+        if not as_json:
+            console_audit.print_audit(result)
+    if reevaluate:
+        from nexus_tui.training.reevaluate import reevaluate as compute
+
+        again = compute(found[0], step or (result.best.name if result.best else "best"))
+        fine = fine and again.agrees
+        rows[0]["reevaluation"] = again.as_dict()
+        if not as_json:
+            console_audit.print_reevaluation(again)
+    if as_json:
+        _print_json(rows[0] if len(rows) == 1 else rows)
+    if not fine:
+        raise typer.Exit(THE_ANSWER_IS_NO)
 
 
 @app.command(epilog="Example: nexus-tui forecast nexus-byte-1")

@@ -15,6 +15,8 @@ from nexus_tui.runs import truth
 from nexus_tui.runs.run import Run
 from nexus_tui.training.session import Session
 
+_WEIGHTS = {"here": "", "elsewhere": "weights not here", "gone": "weights gone"}
+
 
 def safe(text: str) -> str:
     """Text with its control characters made visible (␛), so that a terminal shows them and obeys none."""
@@ -33,7 +35,7 @@ def run_row(run: Run) -> dict[str, Any]:
     best = truth.best(run)
     return {
         "name": run.name,
-        "kind": "run",
+        "kind": run.kind,
         "folder": str(run.folder),
         "state": run.state,
         "model": run.config.get("preset"),
@@ -60,7 +62,7 @@ def print_runs(runs: list[Run]) -> None:
             _number(row["best_bits_per_byte"]),
             f"★ {row['best_step']:,}" if row["best_step"] is not None else "",
         )
-    _console().print(table)
+    printer().print(table)
 
 
 def checkpoint_rows(run: Run) -> list[dict[str, Any]]:
@@ -79,7 +81,7 @@ def checkpoint_rows(run: Run) -> list[dict[str, Any]]:
             "tied": ranked.tied,
             "lr": _rate_at(run, ranked),
             "bytes": ranked.checkpoint.bytes if ranked.checkpoint else None,
-            "weights": ranked.checkpoint is not None,
+            "weights": ranked.weights,
             "branch": ranked.evaluation.branch,
             "on_line": run.on_line(ranked.evaluation.branch, ranked.evaluation.step),
         }
@@ -103,11 +105,11 @@ def print_checkpoints(run: Run) -> None:
             _number(row["bits_per_byte"]),
             "—" if row["best"] else "" if row["delta"] is None else f"{row['delta']:+.4f}",
             "" if row["lr"] is None else f"{row['lr']:.2e}",
-            f"{row['bytes'] / 1e6:.1f} MB" if row["bytes"] else "weights gone",
+            f"{row['bytes'] / 1e6:.1f} MB" if row["bytes"] else _WEIGHTS[row["weights"]],
             "" if row["on_line"] else f"branch {row['branch']}, abandoned",
             style=None if row["on_line"] else "dim",
         )
-    _console().print(table)
+    printer().print(table)
 
 
 def print_forecast(told: dict[str, Any]) -> None:
@@ -134,7 +136,7 @@ def print_forecast(told: dict[str, Any]) -> None:
             {True: "✓ inside", False: "✗ outside", None: ""}[row["inside"]],
             safe(row["method"]),
         )
-    _console().print(table)
+    printer().print(table)
     if past["intervals"]:
         print(f"{past['inside']} of {past['intervals']} inside (nominal {past['nominal']:.0%})")
     if past["decided"]:
@@ -309,7 +311,7 @@ def _table(*columns: str) -> Table:
     return table
 
 
-def _console() -> Console:
+def printer() -> Console:
     """Standard output; into a file or pipe, wide enough for every column."""
     return Console() if sys.stdout.isatty() else Console(width=160)
 

@@ -75,8 +75,8 @@ def _saved(step: int) -> j.SavedEvent:
 def _events_of_row(row: Row, loss: str) -> Iterator[j.AnyEvent]:
     step = step_of(row)
     if AGAIN in row:
-        found = ", ".join(f"{name} {value:.6g}" for name, value in row[AGAIN].items() if value is not None)
-        yield j.NotedEvent(time=instant(None), step=step, text=f"evaluated again after training: {found}")
+        again = ", ".join(f"{name} {value:.6g}" for name, value in row[AGAIN].items() if value is not None)
+        yield j.NotedEvent(time=instant(None), step=step, text=f"evaluated again after training: {again}")
         return
     if is_evaluation(row):
         found = scores(row)

@@ -119,9 +119,10 @@ def _compared(
 ) -> Judged:
     if claimed is best:
         by_loss = next((r.evaluation for r in ranked if r.best), None)
-        other = claim.metric and by_loss and by_loss is not claimed
-        by = f"by {claim.metric}; the lowest validation loss is at step {by_loss.step}." if other else ""
-        return Judged(claim, Verdict.TRUE, by)
+        if claim.metric and by_loss and by_loss is not claimed:
+            reason = f"by {claim.metric}; the lowest validation loss is at step {by_loss.step}."
+            return Judged(claim, Verdict.TRUE, reason)
+        return Judged(claim, Verdict.TRUE, "")
     by = score(claimed) - score(best)
     if by == 0:
         return Judged(claim, Verdict.TIED, f"step {best.step} scores exactly the same.", "", best, 0.0)
@@ -132,7 +133,8 @@ def _compared(
     if claim.metric and claim.higher_is_better != higher_is_better(claim.metric):
         way = "higher" if claim.higher_is_better else "lower"
         cause = f"{claim.metric} was taken as better when {way}"
-    amount = f"by {by:.4g} in {claim.metric}" if claim.metric else f"by {by:.4f} nats per token"
+    unit = "" if run.foreign else " nats per token"  # nobody knows what another tool's loss counts
+    amount = f"by {by:.4g} in {claim.metric}" if claim.metric else f"by {by:.4f}{unit}"
     if not math.isfinite(by):
         return Judged(claim, Verdict.STALE, f"step {best.step} has a finite score.", cause, best)
     return Judged(claim, Verdict.STALE, f"step {best.step} is better {amount}.", cause, best, by)

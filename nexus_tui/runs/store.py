@@ -26,7 +26,7 @@ class Runs:
     def __init__(self, folder: Path, foreign: Opener | None = None) -> None:
         """The runs of ours in a folder and, with `foreign`, those that it opens."""
         self.folder = folder
-        self._foreign = foreign
+        self.foreign = foreign
         self._open: dict[str, Run] = {}
         self._no_run: dict[str, int] = {}
         """By name: what was no run, and when it was changed last: asked again when it has been since."""
@@ -47,7 +47,7 @@ class Runs:
                 self._open[name] = Run(self.folder / name)
             else:
                 self._open[name].refresh()
-        for name, stat in others.items() if self._foreign else ():
+        for name, stat in others.items() if self.foreign else ():
             if self._has_foreign(name, stat.st_mtime_ns):
                 found[name] = stat.st_mtime
         self._open = {name: run for name, run in self._open.items() if name in found}
@@ -59,11 +59,11 @@ class Runs:
         if known and known.foreign:
             known.refresh()
             return True
-        if self._foreign is None or name.startswith(".") or self._no_run.get(name) == changed:
+        if self.foreign is None or name.startswith(".") or self._no_run.get(name) == changed:
             return False
         run = None
         with contextlib.suppress(RunError):
-            run = self._foreign(self.folder / name)
+            run = self.foreign(self.folder / name)
         if run is None:
             self._no_run[name] = changed
             return False
@@ -82,13 +82,33 @@ class Runs:
         for path in (self.folder / name, Path(name)):
             if (path / "journal.jsonl").is_file():
                 return Run(path)
-            if self._foreign and path.exists() and (run := self._foreign(path)):
+            if self.foreign and path.exists() and (run := self.foreign(path)):
                 return run
         shipped = {run.name: run for run in self.shipped()}
         if name in shipped:
             return shipped[name]
         known = ", ".join(run.name for run in [*self.refresh(), *shipped.values()]) or "none"
         raise RunError(f"there is no run {name} in {self.folder}; it has: {known}.")
+
+
+def find_step(runs: Runs, reference: str) -> tuple[list[Run], str]:
+    """RUN or RUN:STEP as one run and the step (empty for none), a folder of runs as all of them.
+
+    Raises RunError if there is nothing.
+    """
+    path = Path(reference)
+    try:
+        return [runs.find(reference)], ""
+    except RunError as error:
+        name, _, step = reference.rpartition(":")
+        if name and (step.isdecimal() or step in ("best", "last")) and not path.exists():
+            run = runs.find(name)
+            newest = run.newest_checkpoint()
+            return [run], newest.name if step == "last" and newest else step.replace("best", "")
+        inside = Runs(path, runs.foreign).refresh() if path.is_dir() else []
+        if not inside:
+            raise error from None
+        return inside, ""
 
 
 def resolve(runs: Runs, reference: str) -> tuple[Run, Checkpoint]:

@@ -69,6 +69,8 @@ class Session:
         Raises SessionError, RunError (no such run or checkpoint), RunLockedError (somebody trains it).
         """
         run = Run.open(folder)
+        if run.kind != "run":
+            raise SessionError(f"{run.name} is a record without weights, so it cannot be resumed.")
         try:
             config = RunConfig.check(run.config, str(folder / "run.toml"))
         except ConfigError as error:

@@ -1,0 +1,61 @@
+"""What `nexus-tui audit` prints: the verdicts, and what is true instead."""
+
+from rich.text import Text
+
+from nexus_tui.console import printer, safe
+from nexus_tui.runs.audit import Audit, Verdict
+from nexus_tui.training.reevaluate import Reevaluation
+
+_STYLES = {
+    Verdict.TRUE: "green",
+    Verdict.TIED: "green",
+    Verdict.STALE: "bold red",
+    Verdict.MISLABELLED: "bold red",
+    Verdict.MISSING: "bold red",
+    Verdict.UNVERIFIABLE: "yellow",
+}
+
+
+def print_audit(audit: Audit) -> None:
+    """A run's verdicts, a line each with its reason below."""
+    out = printer()
+    out.print(Text(safe(f"{audit.run.name}: {_best(audit)}")), soft_wrap=True)
+    width = max((len(judged.verdict) for judged in audit.judged), default=0)
+    for judged in audit.judged:
+        step = "" if judged.claim.step is None else f" → step {judged.claim.step}"
+        line = Text("  ")
+        line.append(f"{judged.verdict.value:{width}}", _STYLES[judged.verdict])
+        line.append(safe(f"  {judged.claim.name}{step}"))
+        out.print(line, soft_wrap=True)
+        for sentence in filter(None, (judged.reason, judged.cause)):
+            out.print(Text(safe(f"  {'':{width}}  {sentence.rstrip('.')}.")), soft_wrap=True)
+    if not audit.judged:
+        out.print("  nothing claims to be the best", style="dim")
+    for sentence in audit.damaged:
+        out.print(Text(safe(f"  damaged: {sentence}"), "bold red"), soft_wrap=True)
+    for remark in audit.remarks:
+        out.print(Text(safe(f"  note: {remark}."), "dim"), soft_wrap=True)
+
+
+def print_reevaluation(result: Reevaluation) -> None:
+    """A checkpoint's loss, as journalled and as computed now."""
+    out = printer()
+    word = "agrees" if result.agrees else "DIFFERS"
+    style = "green" if result.agrees else "bold red"
+    line = Text(f"  {word:7}", style)
+    line.append(
+        f" step {result.step}: {result.loss:.6f} nats per token now, {result.journalled:.6f} journalled "
+        f"({result.difference:+.2e}; largest difference of a window {result.largest:.2e})"
+    )
+    out.print(line, soft_wrap=True)
+
+
+def _best(audit: Audit) -> str:
+    if audit.best is None:
+        ever = audit.best_ever
+        if ever is None:
+            return "no evaluation on record"
+        return f"no best; the lowest loss, {ever.loss:.4f} at step {ever.step}, has no weights"
+    tied = ", ".join(str(evaluation.step) for evaluation in audit.tied)
+    unit = "" if audit.run.foreign else " nats per token"
+    return f"★ step {audit.best.step}, loss {audit.best.loss:.4f}{unit}" + (f" ≈ {tied}" if tied else "")
