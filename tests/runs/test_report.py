@@ -12,7 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
+from typer.testing import CliRunner
 
+from nexus_tui.cli import app
 from nexus_tui.runs import journal as j
 from nexus_tui.runs.report import facts, markdown, write_report
 from nexus_tui.runs.report.facts import ROWS, chart_rows
@@ -259,3 +261,16 @@ def test_it_is_written_whole_or_not_at_all(reference_run: Writer, tmp_path: Path
     with pytest.raises(OSError, match="nowhere"):
         write_report(run, tmp_path / "nowhere" / "report.md")
     assert not list(run.folder.glob(".writing-*"))
+
+
+def test_the_commands_print_it_and_write_it(reference_run: Writer, tmp_path: Path) -> None:
+    run, call = Run(reference_run.folder), CliRunner().invoke
+    printed = call(app, ["report", str(run.folder)])
+    assert (printed.exit_code, printed.stdout) == (0, markdown(facts(run)))
+    written = tmp_path / "r.json"
+    assert call(app, ["report", str(run.folder), "--json", "-o", str(written)]).exit_code == 0
+    assert json.loads(written.read_text("utf-8")) == facts(run)
+    told = json.loads(call(app, ["forecast", str(run.folder), "--json"]).stdout)
+    assert told == {key: facts(run)[key] for key in ("predictions", "forecast")}
+    (made,) = told["forecast"]["predictions"]
+    assert f"{made['value']:.4f}" in call(app, ["forecast", str(run.folder)]).stdout
