@@ -126,6 +126,18 @@ def test_time_is_that_of_the_processes_that_trained(writer: Callable[..., Writer
     assert summary["tokens_per_second"] == 10 * 4 * 8 / 20
 
 
+def test_more_steps_are_advised_only_where_the_rate_has_not_come_to_its_end(
+    writer: Callable[..., Writer],
+) -> None:
+    for name, last, advice in (("a", 0.0, "a run with more steps"), ("b", 5e-4, "may still be falling")):
+        w = writer(name)
+        for step, loss, lr in ((1, 2.0, 1e-3), (2, 1.8, last)):
+            w.journal.append(j.StepEvent(step=step, loss=loss, lr=lr))
+            w.save(step)
+            w.evaluate(step, loss)
+        assert advice in markdown(facts(Run(w.folder)))
+
+
 # Notes -----------------------------------------------------------------------------------------------
 
 

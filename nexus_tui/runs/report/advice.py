@@ -5,8 +5,13 @@ from typing import Any
 from nexus_tui.runs.report.text import code, number
 
 
-def recommendation(checkpoints: list[dict[str, Any]], claims: list[dict[str, Any]]) -> list[str]:
-    """Sentences in Markdown. Checkpoints' names come from the journal and are put in code spans."""
+def recommendation(
+    checkpoints: list[dict[str, Any]], claims: list[dict[str, Any]], annealed: bool
+) -> list[str]:
+    """Sentences in Markdown; `annealed` is whether the newest learning rate is (almost) 0.
+
+    Checkpoints' names come from the journal and are put in code spans.
+    """
     evaluated = [row for row in checkpoints if row["validation_loss"] is not None]
     best = next((row for row in checkpoints if row["best"]), None)
     if not evaluated:
@@ -31,10 +36,13 @@ def recommendation(checkpoints: list[dict[str, Any]], claims: list[dict[str, Any
             f"Training on from step {best['step']} to {last['step']} did not lower the validation loss: "
             f"the newest is {number(behind)} above the best."
         )
-    elif last is best:
+    elif annealed:
         lines.append(
-            "The best is the newest: the validation loss was still falling, and more steps may help."
+            "The best is the newest, and the learning rate has come to its end: "
+            "to go on takes a run with more steps, whose rate falls later."
         )
+    else:
+        lines.append("The best is the newest: the validation loss may still be falling, and more steps help.")
     lines.append(
         "The choice was made on the validation text, so the best loss is a little optimistic: "
         "score the checkpoint on text that had no part in it."

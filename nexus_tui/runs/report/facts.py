@@ -19,6 +19,8 @@ from nexus_tui.runs.schedule import learning_rate
 
 ROWS = 40
 """Rows of the progress chart at most, about."""
+ANNEALED = 0.01
+"""Share of the highest rate below which the newest one has come to its end."""
 SAMPLED_STEPS = 12
 """Steps whose samples are shown at most."""
 
@@ -29,7 +31,7 @@ def facts(run: Run) -> Facts:
     """Everything a report says, with keys that stay: losses in nats per token, times in seconds."""
     checkpoints = _checkpoints(run)
     progress, rules = _progress(run)
-    claims = _claims(run)
+    claims, learning = _claims(run), _learning_rate(run)
     return {
         "run": run.name,
         "kind": run.kind,
@@ -46,11 +48,11 @@ def facts(run: Run) -> Facts:
         "trend": _trend(run),
         "gap": _gap(checkpoints),
         "samples": _samples(run),
-        "learning_rate": _learning_rate(run),
+        "learning_rate": learning,
         **forecast_facts(run),
         "notes": _notes(run),
         "summary": _summary(run, progress),
-        "recommendation": recommendation(checkpoints, claims),
+        "recommendation": recommendation(checkpoints, claims, learning.get("annealed", False)),
     }
 
 
@@ -208,6 +210,7 @@ def _learning_rate(run: Run) -> Facts:
         "peak_step": int(steps[peak]),
         "last": float(rates[-1]),
         "last_step": int(steps[-1]),
+        "annealed": bool(rates[-1] < ANNEALED * rates[peak]),
         "differs": _differing_rates(run, steps, rates),
         "changed_by_hand": [
             {"step": event.step, "scale": event.value}

@@ -159,7 +159,7 @@ def _learning_rate(r: Facts) -> str:
         warmup = "warm-up" if r["warmup"] is None else f"{r['warmup']} steps of warm-up"
         lines.append(f"- Schedule: {warmup}, then {escape(str(r['shape']))}")
     lines.append(f"- Highest on record: {rate(r['peak'])} at step {r['peak_step']}")
-    annealed = " (fully annealed)" if r["last"] < 0.01 * r["peak"] else ""
+    annealed = " (fully annealed)" if r["annealed"] else ""
     lines.append(f"- Newest: {rate(r['last'])} at step {r['last_step']}{annealed}")
     lines += [f"- Scaled by hand to {c['scale']:g} after step {c['step']}" for c in r["changed_by_hand"]]
     if differs := r["differs"]:
