@@ -18,7 +18,7 @@ from nexus_tui.runs.run import RunError
 STATE = "trainer_state.json"
 AGAIN = "evaluated again"
 """Where the scores are of an evaluation after training, which is not of the weights of its step."""
-_CHECKPOINT = re.compile(r"checkpoint-(\d+)$")
+_CHECKPOINT = re.compile(r"checkpoint-([0-9]+)$")
 _TIMING = ("_runtime", "_per_second", "_time", "_compilation_time")
 Row = dict[str, Any]
 

@@ -110,7 +110,7 @@ class TrainerRun(Snapshot):
         states, failed, read = list[TrainerState](), list[RunError](), 0
         for path in paths:
             size = path.stat().st_size if path.is_file() else 0
-            if not size or (read + size > _MOST_BYTES and states):
+            if not path.is_file() or (read + size > _MOST_BYTES and states):
                 continue
             read += size
             try:
