@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import App, SystemCommand
 from textual.binding import BindingType
+from textual.filter import LineFilter, Monochrome, NoColor
 from textual.screen import Screen
 
 from nexus_tui.training.control import Control
@@ -111,6 +112,11 @@ class NexusApp(App[str]):
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Our roles as CSS variables, for themes that are not ours."""
         return theme.variable_defaults()
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """NO_COLOR means the terminal's own two colours; Textual would make greys of ours, black on black."""
+        filters = super().get_line_filters()
+        return [NoColor() if isinstance(filter, Monochrome) else filter for filter in filters]
 
     # Keeping up ------------------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from nexus_tui.tui import theme
+from nexus_tui.tui.glyphs import spell
 from nexus_tui.tui.lines import ink
 from nexus_tui.tui.safe import plain
 from nexus_tui.tui.screen import WIDTHS
@@ -35,7 +36,7 @@ class Dialog(ModalScreen[T]):
         text = Text(end="")
         for part in parts:
             words, role = (part, "text") if isinstance(part, str) else part
-            text.append(plain(words, "\n"), ink(palette, role))
+            text.append(spell(plain(words, "\n")), ink(palette, role))
         return text
 
 

@@ -7,17 +7,18 @@ from textual.timer import Timer
 from textual.widget import Widget
 
 from nexus_tui.tui import theme
+from nexus_tui.tui.glyphs import spell
 from nexus_tui.tui.keys import BY_ID, Key, Where, footer_keys
 from nexus_tui.tui.lines import Line, ink, width_of
 from nexus_tui.tui.safe import fit, plain
 
-_LAST = (BY_ID["help"], BY_ID["palette"])
+_LAST = (BY_ID["screens"], BY_ID["help"], BY_ID["palette"])
 SECONDS = 5.0
 """How long a message stays."""
 
 
 class KeyBar(Widget, can_focus=False):
-    """The keys of a screen in one row, which always ends with `? keys  ^p all`. A click presses the key."""
+    """The keys of a screen in one row, which ends with the screens, `?` and `^p`. A click presses the key."""
 
     DEFAULT_CSS = "KeyBar { height: 1; dock: bottom; background: $footer-background; }"
 
@@ -87,7 +88,7 @@ class KeyBar(Widget, can_focus=False):
         else:
             for x, key in self.places():
                 line += [(" " * (x - width_of(line)), "text"), *self._entry(key)]
-        segments = [Segment(text, ink(palette, role)) for text, role in line]
+        segments = [Segment(spell(text), ink(palette, role)) for text, role in line]
         return Strip(segments).adjust_cell_length(width).apply_style(self.rich_style)
 
     async def on_click(self, event: events.Click) -> None:

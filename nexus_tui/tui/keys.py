@@ -66,10 +66,11 @@ TABLE: tuple[Key, ...] = (
         "mode.playground", "5", "mode('playground')", "playground",
         "Give a checkpoint a prompt and read what it writes.", "everywhere",
     ),
+    Key("screens", "", "help", "screens", "Go to another screen.", "everywhere", sign="1–5", palette=False, listed=False),
     Key("new", "n", "new_run", "new run", "Choose a model and a text, and train.", "everywhere"),
     Key("help", "question_mark", "help", "keys", "Show the keys that work here.", "everywhere", sign="?"),
     Key("palette", "ctrl+p", "command_palette", "all", "Find any action by name.", "everywhere", palette=False),
-    Key("quit", "q,ctrl+q", "quit", "quit", "Leave; asks only while this program trains.", "everywhere"),
+    Key("quit", "q,ctrl+q", "quit", "quit", "Leave; asks only while this program trains.", "everywhere", 1),
     Key(
         "interrupt", "ctrl+c", "interrupt", "save, stop and quit",
         "Leave at once; if this program trains, it saves a checkpoint first.", "everywhere",
@@ -140,8 +141,11 @@ def keys_at(*places: Where) -> list[Key]:
 
 
 def footer_keys(where: Where) -> list[Key]:
-    """What the footer of a screen shows, most important first."""
-    return sorted((key for key in keys_at(where) if key.rank), key=lambda key: key.rank)
+    """What the footer of a screen shows, most important first; what works everywhere comes last."""
+    return sorted(
+        (key for key in keys_at(where, "everywhere") if key.rank),
+        key=lambda key: (key.where == "everywhere", key.rank),
+    )
 
 
 def bindings(where: Where) -> list[BindingType]:
@@ -151,4 +155,5 @@ def bindings(where: Where) -> list[BindingType]:
             key.keys, f"key('{key.id}')", key.label, show=False, id=key.id, tooltip=key.help, priority=False
         )
         for key in keys_at(where)
+        if key.keys
     ]

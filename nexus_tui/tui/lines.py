@@ -10,6 +10,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from nexus_tui.tui import theme
+from nexus_tui.tui.glyphs import spell
 
 Span = tuple[str, str]
 """A text and the role (see `theme`) in which it is drawn; `role!` is bold."""
@@ -59,7 +60,7 @@ class Lines(Widget, can_focus=False):
         if y >= len(self._lines):
             return Strip.blank(width, base)
         palette = theme.palette(self.app)
-        segments = [Segment(text, ink(palette, role)) for text, role in self._lines[y]]
+        segments = [Segment(spell(text), ink(palette, role)) for text, role in self._lines[y]]
         return Strip(segments).adjust_cell_length(width).apply_style(base)
 
 

@@ -14,6 +14,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from nexus_tui.tui import theme
+from nexus_tui.tui.glyphs import spell
 from nexus_tui.tui.keys import BY_ID, bindings
 from nexus_tui.tui.lines import ink
 from nexus_tui.tui.safe import fit
@@ -180,7 +181,7 @@ class Listing(ScrollView, can_focus=True):
         segments = [Segment(" ", under)]
         for column in self._columns:
             text, role = cells.get(column.key, ("", "text"))
-            text = fit(text, column.width, column.right)
+            text = fit(spell(text), column.width, column.right)
             segments.append(Segment(text + " " * GAP, ink(palette, role) + under))
         return Strip(segments)
 

@@ -1,5 +1,6 @@
 """The curves of a run: which there are, what each is made of, and where its points stand along the chart."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -8,9 +9,9 @@ import numpy as np
 
 from nexus_tui.runs import journal as j
 from nexus_tui.runs.run import TRAIN_STEPS, Evaluation, Run
-from nexus_tui.runs.schedule import SHAPES, learning_rate
 from nexus_tui.tui import format as fmt
-from nexus_tui.tui.chart import Curve, Legend, Mark
+from nexus_tui.tui.chart import Band, Curve, Legend, Mark
+from nexus_tui.tui.derived import ahead, rates
 
 Axis = Literal["step", "tokens", "time"]
 AXES: tuple[Axis, ...] = ("step", "tokens", "time")
@@ -30,8 +31,8 @@ class Metric:
     format: Callable[[float | None], str]
     values: Callable[["RunCurves"], Array]
     """A value for every row of the run's steps."""
-    validated: Callable[[Evaluation], float] | None = None
-    """Its value at an evaluation, where it has one."""
+    of_loss: Callable[[float], float] | None = None
+    """What a validation loss is in it, where it is one."""
     color: str = "train"
     smooth: bool = True
     label: str = ""
@@ -61,21 +62,17 @@ def _speed(curves: "RunCurves") -> Array:
         return np.asarray(tokens / steps["seconds"])
 
 
+def _exp(loss: float) -> float:
+    return math.exp(min(loss, 700.0)) if math.isfinite(loss) else math.nan
+
+
 METRICS: tuple[Metric, ...] = (
-    Metric("loss", "loss", "nats/token", fmt.loss, _loss, lambda e: e.loss, label="train"),
-    Metric(
-        "perplexity", "perplexity", "", fmt.perplexity, _perplexity, lambda e: e.perplexity, label="train"
-    ),
+    Metric("loss", "loss", "nats/token", fmt.loss, _loss, float, label="train"),
+    Metric("perplexity", "perplexity", "", fmt.perplexity, _perplexity, _exp, label="train"),
     Metric("rate", "learning rate", "", fmt.learning_rate, _rate, color="rate", smooth=False),
     Metric("gradient", "gradient norm", "", fmt.value, _gradient, color="note"),
     Metric("speed", "speed", "tokens/s", fmt.count, _speed, color="muted"),
 )
-
-
-def _number(run: Run, key: str, default: float = 0.0) -> float:
-    """A configured number; the default if it is none."""
-    value = run.setting(key, default)
-    return value if isinstance(value, int | float) else default
 
 
 class RunCurves:
@@ -140,33 +137,40 @@ class RunCurves:
                 "train", x, y, metric.color, smooth=metric.smooth, label=metric.label, version=self._version
             )
         )
-        if metric.validated:
-            curves += self._validation(metric.validated)
+        if metric.of_loss:
+            curves += self._validation(metric.of_loss)
         return curves
 
     def _plan(self) -> list[Curve]:
         """The learning rate as planned, to the last step."""
-        run, total = self.run, self.run.total_steps
-        peak, warmup = _number(run, "optimizer.lr"), int(_number(run, "schedule.warmup"))
-        shape = run.setting("schedule.shape")
-        if self.axis == "time" or not total or not peak or shape not in SHAPES:
+        planned = rates(self.run)
+        if self.axis == "time" or planned is None:
             return []
-        steps = np.unique(np.linspace(1, total, 257).astype(np.int64))
-        rates = [
-            learning_rate(int(step), peak=peak, warmup=warmup, total=total, shape=shape) for step in steps
-        ]
-        x = steps * (self._tokens_a_step() if self.axis == "tokens" else 1)
-        return [Curve("planned", x, np.array(rates), "rate", dim=True, smooth=False, version=self._version)]
+        x = np.arange(1, len(planned)) * (self._tokens_a_step() if self.axis == "tokens" else 1)
+        version = (*self._version, len(self.run.log))
+        return [Curve("planned", x, planned[1:], "rate", dim=True, smooth=False, version=version)]
+
+    def band(self, metric: Metric) -> Band | None:
+        """The forecast on record, as far as it is about what is to come."""
+        forecast = ahead(self.run)
+        if forecast is None or metric.of_loss is None or self.axis == "time":
+            return None
+        steps = np.array(forecast.steps) * (self._tokens_a_step() if self.axis == "tokens" else 1)
+        low, high = (
+            np.array([metric.of_loss(loss) for loss in end]) for end in (forecast.low, forecast.high)
+        )
+        return Band(steps, low, high)
 
     def _tokens_a_step(self) -> int:
-        return int(_number(self.run, "budget.batch", 1) * _number(self.run, "data.window", 1))
+        batch, window = self.run.setting("budget.batch", 1), self.run.setting("data.window", 1)
+        return batch * window if isinstance(batch, int) and isinstance(window, int) else 1
 
-    def _validation(self, value: Callable[[Evaluation], float]) -> list[Curve]:
+    def _validation(self, value: Callable[[float], float]) -> list[Curve]:
         run, points = self.run, {False: ([], []), True: ([], [])}  # type: ignore[var-annotated]
         for evaluation in run.evaluations:
             xs, ys = points[run.on_line(evaluation.branch, evaluation.step)]
             xs.append(self.place(evaluation.branch, evaluation.step))
-            ys.append(value(evaluation))
+            ys.append(value(evaluation.loss))
         curves = []
         for counts, (xs, ys) in points.items():
             if xs:
@@ -183,7 +187,7 @@ class RunCurves:
                     )
                 )
         if self.best:
-            at, best = self.place(self.best.branch, self.best.step), value(self.best)
+            at, best = self.place(self.best.branch, self.best.step), value(self.best.loss)
             curves.append(Curve("best", np.array([at]), np.array([best]), "best", "star", version=(at, best)))
         return curves
 
@@ -193,15 +197,20 @@ class RunCurves:
         recent = rows[-TRAIN_STEPS:] if metric.smooth else rows[-1:]
         newest = float(np.nanmean(recent)) if len(recent) and np.isfinite(recent).any() else None
         entries = [Legend("line", metric.color, metric.format(newest), metric.label)]
-        if metric.validated and self.run.evaluations:
-            entries.append(
-                Legend("dots", "val", metric.format(metric.validated(self.run.evaluations[-1])), "val")
-            )
-            if self.best:
-                note = f"@{self.best.step:,}"
-                entries.append(
-                    Legend("star", "best", metric.format(metric.validated(self.best)), "best", note)
-                )
+        return entries + (self._validated(metric, metric.of_loss) if metric.of_loss else [])
+
+    def _validated(self, metric: Metric, of_loss: Callable[[float], float]) -> list[Legend]:
+        entries = []
+        if self.run.evaluations:
+            newest = of_loss(self.run.evaluations[-1].loss)
+            entries.append(Legend("dots", "val", metric.format(newest), "val"))
+        if self.best:
+            value = metric.format(of_loss(self.best.loss))
+            entries.append(Legend("star", "best", value, "best", f"@{self.best.step:,}"))
+        if forecast := ahead(self.run):
+            low, high = of_loss(forecast.low[-1]), of_loss(forecast.high[-1])
+            text = f"{(low + high) / 2:.2f} ± {(high - low) / 2:.2f}"
+            entries.append(Legend("band", "forecast", text, "forecast", f"@{forecast.steps[-1]:,}"))
         return entries
 
     def marks(self) -> list[Mark]:

@@ -35,6 +35,7 @@ class RunChart(Chart):
             curves.of(self.metric),
             x_range=curves.x_range(),
             marks=curves.marks(),
+            band=curves.band(self.metric),
             legend=curves.legend(self.metric),
             unit=f"{unit} log" if self.log_y else unit,
         )

@@ -4,7 +4,7 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal
 
 from nexus_tui.runs.run import Run
-from nexus_tui.tui.best import best
+from nexus_tui.tui.derived import best
 from nexus_tui.tui.lines import Lines
 from nexus_tui.tui.metrics import METRICS, RunCurves
 from nexus_tui.tui.run_chart import RunChart

@@ -2,7 +2,7 @@
 
 from nexus_tui.runs.run import Run
 from nexus_tui.tui import format as fmt
-from nexus_tui.tui.best import best
+from nexus_tui.tui.derived import best
 from nexus_tui.tui.heading import made_of
 from nexus_tui.tui.listing import Cell
 from nexus_tui.tui.safe import plain
@@ -35,6 +35,12 @@ def last_active(run: Run) -> float:
     if len(run.steps):
         times.append(float(run.steps["time"][-1]))
     return max(times, default=float("nan"))
+
+
+def recency(run: Run) -> tuple[bool, float]:
+    """Order of the list: what somebody trains, then what was active last."""
+    active = last_active(run)
+    return run.holder is None, -active if active == active else 0.0
 
 
 def _ago(seconds: float) -> str:

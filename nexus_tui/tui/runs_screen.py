@@ -25,9 +25,11 @@ if TYPE_CHECKING:
     from nexus_tui.runs.run import Run
     from nexus_tui.tui.run_look import RunLook
 
+LOOK = 10
+"""Rows that a look at one run needs at least."""
 COLUMNS = (
     Column("state", "state", 10),
-    Column("name", "run", 16, grow=16),
+    Column("name", "run", 16, grow=60),
     Column("model", "model", 12, priority=4),
     Column("corpus", "corpus", 15, priority=6, grow=9),
     Column("step", "step", 15, right=True, priority=1),
@@ -80,6 +82,8 @@ class RunsScreen(ModeScreen):
     def record_changed(self) -> None:
         """Draw the list if a run changed or a minute passed."""
         app = self.nexus
+        if not self.query(KeyBar):  # not composed yet, or already taken down
+            return
         minute = int(app.clock().timestamp()) // 60
         news = (app.loaded, self._wanted, minute, tuple((run.name, run.revision) for run in app.runs))
         if news == self._drawn:
@@ -92,17 +96,24 @@ class RunsScreen(ModeScreen):
         self.query_one("#title", Lines).show([self._title()])
 
     def _list(self, first: bool) -> None:
-        from nexus_tui.tui.run_row import cells, contains
+        from nexus_tui.tui.run_row import cells, contains, recency
 
         app = self.nexus
         now = app.clock().timestamp()
-        shown = [run for run in app.runs if contains(run, self._wanted)]
+        shown = sorted((run for run in app.runs if contains(run, self._wanted)), key=recency)
         self.listing.show([Row(run.name, cells(run, now)) for run in shown])
-        height = min(len(shown) + 2, max(6, self.size.height // 2))
-        self.listing.styles.height = "1fr" if self.has_class("-low") else height
+        self._divide(len(shown) + 2)
         if first and app.current:
             self.listing.go_to(app.current.name)
         self._show_look()
+
+    def _divide(self, wanted: int) -> None:
+        """Give the list the rows it wants, and the look below it the rest, where that is worth a look."""
+        room = self.size.height - 3
+        rows = min(wanted, max(room // 2, room - 30))
+        looks = room - rows >= LOOK and self.size.width >= 60
+        self.set_class(looks, "-looks")
+        self.listing.styles.height = rows if looks else "1fr"
 
     def _title(self) -> Line:
         app = self.nexus

@@ -2,7 +2,7 @@
 
 from rich.cells import cell_len, set_cell_size
 
-from nexus_tui.tui.theme import glyphs
+from nexus_tui.tui.glyphs import glyphs
 from nexus_tui.tui.untrusted import visible
 
 

@@ -12,6 +12,7 @@ from nexus_tui.tui.text_view import wrap
 from nexus_tui.tui.theme import glyphs
 
 _BLANK: Line = ()
+_EVENT_LINES = 3
 
 
 def side(run: Run, checkpoints: Sequence[Row], width: int, height: int) -> list[Line]:
@@ -21,7 +22,21 @@ def side(run: Run, checkpoints: Sequence[Row], width: int, height: int) -> list[
     top = _checkpoints(checkpoints, share)
     written = samples(run, width, share + max(0, share - len(top) - 1))
     lines = [*top, _BLANK, *written, _BLANK, (("events", "text!"),)]
-    return [*lines, *story(run, best, max(0, height - len(lines)))][:height]
+    for event in story(run, best, max(0, height - len(lines))):
+        lines += _wrapped(event, width)
+    return lines[:height]
+
+
+def _wrapped(event: Line, width: int) -> list[Line]:
+    """An event in as many lines as it needs, but three at most; its words under each other."""
+    time, gap, (words, role) = event
+    indent = len(time[0]) + len(gap[0])
+    parts = [words[first:last] for first, last in wrap(words, 0, len(words), max(8, width - indent))]
+    if len(parts) > _EVENT_LINES:
+        rest = " ".join(parts[_EVENT_LINES - 1 :])
+        parts = [*parts[: _EVENT_LINES - 1], fit(rest, max(8, width - indent))]
+    first: Line = (time, gap, (parts[0], role))
+    return [first, *(((" " * indent, role), (part, role)) for part in parts[1:])]
 
 
 def _checkpoints(rows: Sequence[Row], height: int) -> list[Line]:

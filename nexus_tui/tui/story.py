@@ -20,13 +20,11 @@ STATES = {
     "crashed": ("✗", "crashed", "error"),
 }
 """Sign, word and role of every state of a run."""
-_ASCII = {"○": "-", "●": "o", "‖": "=", "✓": "v", "■": "#", "✗": "x"}
 
 
 def state(run: Run) -> tuple[str, str, str]:
     """Sign, word and role of a run's state."""
-    sign, word, role = STATES.get(run.state, ("?", plain(run.state), "muted"))
-    return (_ASCII.get(sign, sign) if glyphs().ascii else sign), word, role
+    return STATES.get(run.state, ("?", plain(run.state), "muted"))
 
 
 def clock(time: datetime) -> str:

@@ -11,8 +11,8 @@ from nexus_tui.runs.journal import ControlledEvent, DeviceEvent
 from nexus_tui.runs.run import Run
 from nexus_tui.training import control as c
 from nexus_tui.tui import heading
-from nexus_tui.tui.best import best, checkpoints
 from nexus_tui.tui.chart import Chart
+from nexus_tui.tui.derived import best, checkpoints
 from nexus_tui.tui.keybar import KeyBar
 from nexus_tui.tui.keys import bindings
 from nexus_tui.tui.lines import Lines
@@ -82,6 +82,8 @@ class TrainingScreen(ModeScreen):
             self._redraw()
 
     def _redraw(self) -> None:
+        if not self.query(KeyBar):  # not composed yet, or already taken down
+            return
         run = self.nexus.current
         self.set_class(run is None, "-empty")
         if run is None:

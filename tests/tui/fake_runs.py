@@ -179,6 +179,14 @@ class FakeRun:
         """A note."""
         self.append(lambda t: j.NotedEvent(time=t, step=self.step, text=text))
 
+    def predict(self, target: int, value: float, half: float) -> None:
+        """A forecast of the validation loss at a later step."""
+        self.append(
+            lambda t: j.PredictedEvent(
+                time=t, step=self.step, target=target, value=value, low=value - half, high=value + half
+            )
+        )
+
     def doing(self, activity: str) -> None:
         """Besides steps."""
         self.append(lambda t: j.ActivityEvent(time=t, step=self.step, activity=activity))
@@ -198,4 +206,7 @@ def branched(folder: Path, until: int = 1412, total: int = 2000) -> FakeRun:
     run.train(900, checkpoints=False)
     run.scale_rate(0.5)
     run.train(until)
+    if until >= 1400:
+        run.predict(min(total, 1600), 1.452, 0.012)
+        run.predict(total, 1.441, 0.02)
     return run

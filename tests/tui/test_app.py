@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual.color import Color
 from textual.widget import Widget
 from textual.widgets import Input
 
-from nexus_tui.tui import keys
+from nexus_tui.tui import keys, theme
 from nexus_tui.tui.app import KEEP, STOPPED, NexusApp
 from nexus_tui.tui.dialogs import QuitDialog, Waiting
 from nexus_tui.tui.help import HelpScreen
@@ -196,8 +197,8 @@ async def test_the_footer_keeps_its_order_and_its_end(make_app: Make, folder: Pa
         await press(pilot, "2")
         shown = [key.id for _, key in app.screen.query_one(KeyBar).places()]
         wanted = [key.id for key in keys.footer_keys("training")]
-        assert shown[:-2] == wanted[: len(shown) - 2]
-        assert line(app, "p pause").endswith("? keys  ^p all")
+        assert shown[:-3] == wanted[: len(shown) - 3]
+        assert line(app, "p pause").endswith("1–5 screens  ? keys  ^p all")
 
 
 async def test_a_click_on_the_footer_does_what_the_key_does(make_app: Make, folder: Path) -> None:
@@ -247,6 +248,39 @@ async def test_a_key_that_cannot_act_is_grey_and_says_why(make_app: Make, folder
         assert footer(app).startswith("(p)  (s)  (e)  (g)  r")
         await press(pilot, "p")
         assert "Nobody trains run now; r resumes it." in text(app)
+
+
+async def test_no_color_leaves_the_terminal_s_own_colors(
+    make_app: Make, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    app = make_app(FakeRun(folder / "run").train(230))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await ready(pilot)
+        for mode in ("1", "2"):
+            await press(pilot, mode)
+            filters = app.get_line_filters()
+            for strip in app.screen._compositor.render_strips():
+                for filter in filters:
+                    strip = strip.apply_filter(filter, Color(0, 0, 0))
+                for segment in strip:
+                    color = segment.style and segment.style.color
+                    assert not segment.text.strip() or color is None or color.is_default
+
+
+async def test_ascii_draws_nothing_else(make_app: Make, folder: Path) -> None:
+    theme.use_ascii()
+    run = branched(folder / "run")
+    run.note("naïve “quote” → ★")
+    app = make_app(run, here=True)
+    async with app.run_test(size=(160, 48)) as pilot:
+        await ready(pilot)
+        for mode in ("1", "2"):
+            await press(pilot, mode)
+            odd = {sign for sign in text(app) if not sign.isascii()} - {"│"}  # the rule is Textual's border
+            assert odd == set(), mode
+        await press(pilot, "question_mark")
+        assert {sign for sign in text(app) if not sign.isascii()} - {"│"} == set()
 
 
 # Cost ------------------------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ def several(folder: Path) -> FakeRun:
     bpe = FakeRun(folder / "bpe-1", total=3000, preset="nexus-bpe", now=START + timedelta(minutes=5))
     bpe.train(420)
     bpe.end("failed", "the loss is not a number at step 421")
-    stopped = FakeRun(folder / "nexus-byte-1", now=START + timedelta(minutes=6))
+    stopped = FakeRun(folder / "nexus-byte-1", now=START + timedelta(minutes=10))
     stopped.train(230)
     stopped.end("stopped")
     return branched(folder / "nexus-byte-2")

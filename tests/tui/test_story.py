@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from nexus_tui.runs.run import Run
-from nexus_tui.tui.best import best
+from nexus_tui.tui.derived import best
 from nexus_tui.tui.side import side
 from nexus_tui.tui.story import story
 from tests.tui.fake_runs import FakeRun, branched
@@ -65,7 +65,7 @@ def test_the_side_column_always_shows_the_best_and_fits(folder: Path) -> None:
     run._lift = 0.5
     run.train(400)
     opened = Run(run.folder)
-    from nexus_tui.tui.best import checkpoints
+    from nexus_tui.tui.derived import checkpoints
 
     lines = ["".join(text for text, _ in line) for line in side(opened, checkpoints(opened), 38, 30)]
     assert len(lines) <= 30
@@ -74,8 +74,21 @@ def test_the_side_column_always_shows_the_best_and_fits(folder: Path) -> None:
 
 def test_an_abandoned_branch_keeps_its_checkpoints(folder: Path) -> None:
     run = branched(folder / "a")
-    from nexus_tui.tui.best import checkpoints
+    from nexus_tui.tui.derived import checkpoints
 
     opened = Run(run.folder)
     lines = ["".join(text for text, _ in line) for line in side(opened, checkpoints(opened), 38, 36)]
     assert sum(line.lstrip(" ★").startswith("1,000 ") for line in lines[:12]) == 2
+
+
+def test_a_long_event_is_wrapped_under_itself(folder: Path) -> None:
+    from nexus_tui.tui.derived import checkpoints
+
+    run = FakeRun(folder / "a").train(5)
+    run.end("failed", "the save was refused by the disk, " + "which is full, " * 20)
+    opened = Run(run.folder)
+    lines = ["".join(text for text, _ in line) for line in side(opened, checkpoints(opened), 38, 30)]
+    start = next(index for index, line in enumerate(lines) if "failed" in line)
+    assert all(len(line) <= 38 for line in lines)
+    assert lines[start + 1].startswith("       ") and lines[start + 2].rstrip().endswith("…")
+    assert "started" in lines[start + 3]

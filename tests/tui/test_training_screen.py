@@ -322,7 +322,7 @@ async def test_what_80_by_24_keeps(make_app: Make, folder: Path) -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         screen = await opened(pilot)
         lines = text(app).splitlines()
-        assert "● training" in lines[0] and "step" in lines[1] and lines[2].startswith(" loss nats/byte")
+        assert "● training" in lines[0] and "step" in lines[1] and lines[2].startswith(" loss ")
         assert screen._large.size.height == 20
         assert "1,400 evaluated" in lines[22] and "p pause" in lines[23]
 
