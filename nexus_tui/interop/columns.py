@@ -71,5 +71,10 @@ def is_part(name: str) -> bool:
     return bool(_words(name)) and _words(name) <= _TRAINING | _VALIDATION
 
 
+def is_validation(name: str) -> bool:
+    """Whether a metric's name says that it was measured on validation data."""
+    return bool(_words(name) & _VALIDATION)
+
+
 def _words(name: str) -> set[str]:
     return {word.lower() for word in _WORD.findall(name)}

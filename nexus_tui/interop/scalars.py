@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from nexus_tui.interop.columns import Columns
+from nexus_tui.interop.columns import Columns, is_validation
 from nexus_tui.interop.files import instant
 from nexus_tui.runs import journal as j
 
@@ -43,6 +43,13 @@ def events_of(
 def _events_of_row(row: Row, columns: Columns, name: str, at: datetime) -> list[j.AnyEvent]:
     values, events = row.values, list[j.AnyEvent]()
     others = {key: value for key, value in values.items() if key not in columns.used}
+    alone = columns.loss not in values  # then whatever stands beside a validation loss belongs to it
+    scores = {
+        key: value
+        for key, value in others.items()
+        if columns.validation in values and (alone or is_validation(key))
+    }
+    others = {key: value for key, value in others.items() if key not in scores}
     if columns.loss in values:
         rate = values.get(columns.lr)
         events.append(
@@ -61,9 +68,9 @@ def _events_of_row(row: Row, columns: Columns, name: str, at: datetime) -> list[
                 step=row.step,
                 checkpoint=name,
                 loss=values[columns.validation],
-                metrics=others,
+                metrics=scores,
             )
         )
-    elif others:
+    if others:
         events.append(j.MeasuredEvent(time=at, step=row.step, values=others))
     return events

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nexus_tui.interop.columns import Columns, guess
-from nexus_tui.interop.files import finite, instant, parse_json, read_text, whole
+from nexus_tui.interop.files import finite, instant, read_text, whole
 from nexus_tui.interop.scalars import Row, events_of
 from nexus_tui.interop.snapshot import Snapshot
 from nexus_tui.runs import journal as j
@@ -117,7 +118,7 @@ def _json_lines(text: str) -> list[dict[str, Any]]:
     found = []
     for line in text.splitlines():
         try:
-            value = parse_json(line)
+            value = json.loads(line)  # NaN is a number here, null is none
         except (ValueError, RecursionError):
             continue
         if isinstance(value, dict):

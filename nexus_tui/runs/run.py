@@ -129,6 +129,7 @@ class Run:
                 for e in self.evaluations
                 if metric in e.event.metrics
             ] + self._record.measured.get(metric, [])
+        points.sort(key=lambda point: (point[2], point[0]))
         step, value, branch = zip(*points, strict=True) if points else ((), (), ())
         return Series(np.array(step, np.int64), np.array(value, np.float64), np.array(branch, np.int32))
 
