@@ -1,6 +1,6 @@
 """The selective scan: one signature, two implementations.
 
-`reference` is the definition; `cpu` is compiled by Numba, which is imported at the first scan and not before.
+`reference` is the definition. `cpu` is compiled by Numba, which is imported at the first scan and not before.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def selective_scan(
 ) -> tuple[Tensor, Tensor]:
     """Scan `u` along its length; `reference.selective_scan` gives the equations, shapes and returned values.
 
-    Tensors in 32-bit floating point on the CPU go through the compiled kernel, all others through the reference.
+    32-bit floating point on the CPU goes through the compiled kernel, all else through the reference.
     """
     operands = (u, delta, A, B, C, D, z, delta_bias)
     if all(x.dtype == torch.float32 and x.device.type == "cpu" for x in operands):
@@ -37,7 +37,12 @@ def selective_scan(
 
 
 def warm_up() -> None:
-    """Compile the CPU kernel, or load it from the cache, so that the first step need not wait for it."""
+    """Compile the CPU kernels, those of the causal convolution too, or load them from the cache.
+
+    Once on a machine it takes some seconds that the first training step need not wait for.
+    """
+    from nexus_tui.lm import causal_conv_cpu
     from nexus_tui.lm.selective_scan import cpu
 
     cpu.warm_up()
+    causal_conv_cpu.warm_up()

@@ -2,83 +2,105 @@
 
 from __future__ import annotations
 
-import math
-import os
-from pathlib import Path
 from typing import Any
 
-import platformdirs
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-
-from nexus_tui.lm.selective_scan.pool import run_slices
-
-os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(platformdirs.user_cache_dir("nexus-tui")) / "numba"))
+from torch.autograd.function import once_differentiable
 
 from nexus_tui.lm.selective_scan import kernels
+from nexus_tui.lm.selective_scan.pool import run
+from nexus_tui.lm.selective_scan.tiles import LANES, ROWS
 
 
-def _flat(x: Tensor) -> Any:
+def flat(x: Tensor) -> Any:
     """The memory from the first number of a tensor to its last, as a contiguous array."""
+    if x.numel() == 0:
+        return x.detach().numpy().reshape(0)
     extent = 1 + sum((size - 1) * stride for size, stride in zip(x.shape, x.stride(), strict=True))
     return x.detach().as_strided((extent,), (1,)).numpy()
 
 
-def _strided(x: Tensor) -> tuple[Any, int, int]:
+def operand(x: Tensor) -> tuple[Any, int, int]:
+    """A tensor `[batch, length, channel]` for a kernel; copied only if channels are not side by side."""
     x = x if x.stride(2) == 1 else x.contiguous()
-    return _flat(x), x.stride(0), x.stride(1)
+    return flat(x), x.stride(0), x.stride(1)
+
+
+def _boundary(x: Tensor, chunks: int, states: int) -> tuple[Any, int, int]:
+    """The states at the start of every chunk; one over another where `x` has room for one only."""
+    size = states * LANES
+    kept = x.numel() // x.shape[0] // size
+    return flat(x), kept * size, size if kept == chunks else 0
 
 
 class _Scan(torch.autograd.Function):
-    """Channels are a multiple of LANES and states of ROWS."""
+    """Channels are a multiple of LANES, states of ROWS; `start` is `[batch, state, channel]`."""
 
     @staticmethod
-    def forward(ctx: Any, *operands: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(ctx: Any, training: bool, *operands: Tensor) -> tuple[Tensor, Tensor]:
         u, delta, A, B, C, D, z, bias, start = operands
         batch, length, channels = u.shape
         states = A.shape[1]
-        blocks = channels // kernels.LANES
-        A2 = (A.t() * math.log2(math.e)).contiguous()
-        y = u.new_empty(batch, length, channels)
+        blocks = channels // LANES
         chunks = -(-length // kernels.CHUNK)
-        boundary = u.new_empty(batch * blocks * chunks * states * kernels.LANES)
+        A2 = (A.t() * kernels.LOG2E).contiguous()
+        D, bias = D.contiguous(), bias.contiguous()
+        y = u.new_empty(batch, length, channels)
         final = torch.empty_like(start)
-        arrays = (
-            *_strided(delta),
-            *_strided(u),
-            *_strided(z),
-            *(_flat(x.contiguous()) for x in (A2, B, C, D, bias, start, y, boundary, final)),
-        )
-        run_slices(
-            lambda i, j: kernels.forward(i, j, length, channels, states, *arrays),
+        boundary = u.new_empty(batch * blocks, chunks if training else 1, states, LANES)
+        run(
+            kernels.forward,
             batch * -(-blocks // kernels.GROUP),
+            (length, channels, states),
+            *map(operand, (delta, u, z)),
+            flat(A2),
+            *map(operand, (B, C)),
+            *map(flat, (D, bias, start)),
+            operand(y),
+            _boundary(boundary, chunks, states),
+            flat(final),
         )
         ctx.save_for_backward(u, delta, A2, B, C, D, z, bias, boundary)
         ctx.mark_non_differentiable(final)
         return y, final
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+    @once_differentiable
+    def backward(ctx: Any, gy: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
         u, delta, A2, B, C, D, z, bias, boundary = ctx.saved_tensors
         batch, length, channels = u.shape
         states = A2.shape[0]
-        groups = -(-channels // kernels.LANES // kernels.GROUP)
-        groups = -(-(channels // kernels.LANES) // kernels.GROUP)
+        groups = -(-channels // (LANES * kernels.GROUP))
         gdelta, gu, gz = (u.new_empty(batch, length, channels) for _ in range(3))
-        gA = u.new_empty(batch, states, channels)
         gB, gC = (u.new_empty(batch, groups, length, states) for _ in range(2))
-        gD, gbias = (u.new_empty(batch, channels) for _ in range(2))
-        arrays = (
-            *_strided(delta),
-            *_strided(u),
-            *_strided(z),
-            *_strided(grads[0]),
-            *(_flat(x.contiguous()) for x in (A2, B, C, D, bias, boundary)),
-            *(_flat(x) for x in (gdelta, gu, gz, gA, gB, gC, gD, gbias)),
+        gA = u.new_zeros(batch, states, channels)
+        gD, gbias = u.new_zeros(2, batch, channels)
+        run(
+            kernels.backward,
+            batch * groups,
+            (length, channels, states),
+            *map(operand, (delta, u, z, gy)),
+            flat(A2),
+            *map(operand, (B, C)),
+            *map(flat, (D, bias)),
+            _boundary(boundary, -(-length // kernels.CHUNK), states),
+            *map(operand, (gdelta, gu, gz)),
+            *map(flat, (gA, gB, gC, gD, gbias)),
         )
-        run_slices(lambda i, j: kernels.backward(i, j, length, channels, states, *arrays), batch * groups)
-        return gu, gdelta, gA.sum(0).t(), gB.sum(1), gC.sum(1), gD.sum(0), gz, gbias.sum(0), None
+        return (
+            None,
+            gu,
+            gdelta,
+            gA.sum(0).t(),
+            gB.sum(1),
+            gC.sum(1),
+            gD.sum(0),
+            gz,
+            gbias.sum(0),
+            None,
+        )
 
 
 def selective_scan(
@@ -95,27 +117,28 @@ def selective_scan(
     """As `reference.selective_scan`, for 32-bit floating point."""
     batch, _, channels = u.shape
     states = A.shape[1]
-    start = (
-        u.new_zeros(batch, states, channels)
-        if initial_state is None
-        else initial_state.transpose(1, 2).detach()
-    )
-    c = -channels % kernels.LANES
-    n = -states % kernels.ROWS
+    if initial_state is None:
+        start = u.new_zeros(batch, states, channels)
+    else:
+        start = initial_state.detach().transpose(1, 2).contiguous()
+    c, n = -channels % LANES, -states % ROWS
     if c or n:
-        u, delta, z, D, delta_bias = (F.pad(x, (0, c)) for x in (u, delta, z, D, delta_bias))
-        A = F.pad(A, (0, n, 0, c))
-        B, C = F.pad(B, (0, n)), F.pad(C, (0, n))
+        u, delta, D, z, delta_bias = (F.pad(x, (0, c)) for x in (u, delta, D, z, delta_bias))
+        A, B, C = F.pad(A, (0, n, 0, c)), F.pad(B, (0, n)), F.pad(C, (0, n))
         start = F.pad(start, (0, c, 0, n))
-    y, final = _Scan.apply(u, delta, A, B, C, D, z, delta_bias, start.contiguous())
-    return y[..., :channels], final[:, :states, :channels].transpose(1, 2)
+    operands = (u, delta, A, B, C, D, z, delta_bias, start)
+    training = torch.is_grad_enabled() and any(x.requires_grad for x in operands)
+    y, final = _Scan.apply(training, *operands)  # type: ignore[no-untyped-call]
+    if c or n:
+        y, final = y[..., :channels], final[:, :states, :channels]
+    return y, final.transpose(1, 2)
 
 
 def warm_up() -> None:
     """Compile forward and backward, or load them from the cache."""
-    ones = [torch.ones(1, 1, 16, requires_grad=True) for _ in range(2)]
-    matrix = torch.ones(1, 1, 1)
-    y, _ = selective_scan(
-        *ones, -matrix.expand(1, 16, 1)[0], matrix, matrix, ones[0][0, 0], ones[0], ones[0][0, 0]
-    )
-    y.sum().backward()
+    with torch.enable_grad():
+        x = torch.zeros(1, 1, LANES, requires_grad=True)
+        matrix = torch.zeros(LANES, ROWS)
+        vector = torch.zeros(LANES)
+        y, _ = selective_scan(x, x, matrix, matrix[None, :1], matrix[None, :1], vector, x, vector)
+        torch.autograd.grad(y.sum(), x)

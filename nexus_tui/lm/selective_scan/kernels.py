@@ -1,73 +1,106 @@
 """The compiled loops of the selective scan.
 
-An item of work is a batch row and a group of `GROUP` blocks of `LANES` channels; items do not depend on one another.
-Within an item time goes in chunks of `CHUNK` positions, whose working set stays in the first-level cache, and within
-a chunk `ROWS` states stay in registers while time passes. The forward pass stores the state at the start of every
-chunk, the backward pass recomputes the others from it.
+An item of work is a batch row and a group of `GROUP` blocks of `LANES` channels; items do not depend on one
+another. Within an item time goes in chunks of `CHUNK` positions, whose working set stays in the first-level
+cache, and within a chunk `ROWS` states stay in registers while time passes. The forward pass saves the
+state at the start of every chunk; the backward pass recomputes the others from it, so that `[batch, length,
+channel, state]` never exists.
 
-Arrays are flat. [batch, length, channel] operands come with the strides of a batch row and of a position.
+An operand `[batch, length, channel]` (or state) is a tuple: flat array, stride of a batch row, of a position.
 """
 
-# mypy: disallow-untyped-defs=false, disallow-untyped-calls=false, disallow-untyped-decorators=false
+# Types are for Numba to infer: mypy takes intrinsics for ordinary functions.
+# mypy: ignore-errors
 
 from __future__ import annotations
 
 import math
 
-import numba as nb
 import numpy as np
 
+from nexus_tui.lm.selective_scan.compiled import kernel, part
 from nexus_tui.lm.selective_scan.tiles import (
     LANES,
     ROWS,
+    at_least,
+    at_most,
+    choose,
     dot,
     exp2,
     fma,
     load,
     load_column,
     load_rows,
-    maximum,
-    minimum,
+    prefetch,
     spread,
     store,
     store_row_sums,
+    take,
 )
 
-CHUNK = 32
+CHUNK = 16
 GROUP = 8
 
-_jit = nb.njit(nogil=True, cache=True, error_model="numpy")
-_inline = nb.njit(nogil=True, error_model="numpy")
+LOG2E = math.log2(math.e)
+LN2 = math.log(2.0)
 
-_LOG2E = math.log2(math.e)
-_LN2 = math.log(2.0)
-_STEP = GROUP * CHUNK * LANES  # numbers of a [block, position, lane] scratch array
-_ROW_BYTES = 4 * LANES
+# What is kept of a block at a position while its chunk is worked on: vectors side by side, under these names.
+DT, X, Y, G, GX, GDT, SLOPE, GATE = range(0, 8 * LANES, LANES)
+RECORD = 8 * LANES
+# What is kept of ROWS states at a position.
+DECAY, H, SUM_B, SUM_C = range(0, 4 * ROWS * LANES, ROWS * LANES)
+TILE = 4 * ROWS * LANES
 
 
-@_inline
-def _scratch(size):
+@part
+def scratch(size):
     """An uninitialised array that starts on a cache line: vectors that straddle two cost twice."""
-    buffer = np.empty(size + LANES, np.float32)
-    skip = (-buffer.ctypes.data % _ROW_BYTES) // 4
+    buffer = np.empty(size + 16, np.float32)
+    skip = (-buffer.ctypes.data % 64) // 4
     return buffer[skip : skip + size]
 
 
-@_inline
-def _exp(x):
-    return exp2(minimum(maximum(x * spread(_LOG2E), spread(-126.0)), spread(126.0)))
+@part
+def load_at(operand, b, t, c):
+    """LANES channels from c of position t of batch row b."""
+    return load(operand[0], b * operand[1] + t * operand[2] + c)
 
 
-@_inline
-def _sigmoid(x):
-    return spread(1.0) / (spread(1.0) + _exp(spread(0.0) - x))
+@part
+def store_at(operand, b, t, c, tile):
+    """The opposite of `load_at`."""
+    store(operand[0], b * operand[1] + t * operand[2] + c, 0, tile)
 
 
-@_inline
+@part
+def _fetch_ahead(delta, u, z, gy, b, t, c):
+    """Ask for what the next chunk needs while this one keeps the processor busy: 7 % of the backward pass."""
+    prefetch(delta[0], b * delta[1] + t * delta[2] + c)
+    prefetch(u[0], b * u[1] + t * u[2] + c)
+    prefetch(z[0], b * z[1] + t * z[2] + c)
+    prefetch(gy[0], b * gy[1] + t * gy[2] + c)
+
+
+@part
+def _clamped_exp2(x):
+    return exp2(at_most(at_least(x, spread(-126.0)), spread(126.0)))
+
+
+@part
+def sigmoid(x):
+    """1 / (1 + exp(-x))."""
+    return spread(1.0) / (spread(1.0) + _clamped_exp2(x * spread(-LOG2E)))
+
+
+@part
 def _softplus(x):
-    """max(x, 0) + log1p(e), e = exp(-|x|), where log1p(e) = 2 atanh(e / (2 + e)), by its series: argument <= 1/3."""
-    positive = maximum(x, spread(0.0))
-    e = _exp(x - positive - positive)
+    """The value and the slope of max(x, 0) + log1p(e), e = exp(-|x|).
+
+    log1p(e) = 2 atanh(s), s = e / (2 + e) <= 1/3, by the series of atanh; the first term left out is 1e-8
+    of it.
+    """
+    positive = at_least(x, spread(0.0))
+    e = exp2(at_least((x - positive - positive) * spread(LOG2E), spread(-126.0)))
     s = e / (spread(2.0) + e)
     q = s * s
     series = fma(q, spread(1 / 13), spread(1 / 11))
@@ -76,211 +109,241 @@ def _softplus(x):
     series = fma(q, series, spread(1 / 5))
     series = fma(q, series, spread(1 / 3))
     series = fma(q, series, spread(1.0))
-    return fma(s + s, series, positive)
+    slope = choose(x, spread(1.0), e) / (spread(1.0) + e)
+    return fma(s + s, series, positive), slope
 
 
-@_jit
-def forward(
-    first, last, length, channels, states,
-    delta, delta_batch, delta_row, u, u_batch, u_row, z, z_batch, z_row,
-    A2, B, C, D, bias, start, y, boundary, final,
-):  # fmt: skip
-    """Scan items [first, last).
+@part
+def _advance(records, base, h, a2, steps, B, C, b, t0, n):
+    """ROWS states of a block through a chunk; their share of y goes to the records, which begin at base."""
+    for t in range(steps):
+        record = base + t * RECORD
+        a = _clamped_exp2(load(records, record + DT) * a2)
+        h = fma(
+            a,
+            h,
+            load(records, record + X) * load_column(B[0], b * B[1] + (t0 + t) * B[2] + n),
+        )
+        c = load_column(C[0], b * C[1] + (t0 + t) * C[2] + n)
+        store(records, record + Y, 0, dot(h, c, load(records, record + Y)))
+    return h
 
-    A2 is A log2(e) `[state, channel]`; B, C `[batch, length, state]`; start, final `[batch, state, channel]`; boundary
-    `[batch, block, chunk, state, lane]`; y `[batch, length, channel]`.
+
+@kernel
+def forward(counter, items, shape, delta, u, z, A2, B, C, D, bias, start, y, boundary, final):
+    """Scan items until none is left.
+
+    shape is (length, channels, states); A2 is A log2(e) `[state, channel]`; D and bias `[channel]`; start
+    and final `[batch, state, channel]`. boundary is a tuple: flat array `[batch, block, chunk, state,
+    lane]`, stride of a block, stride of a chunk (0 where nothing is to be kept).
     """
+    length, channels, states = shape
     blocks = channels // LANES
-    groups = (blocks + GROUP - 1) // GROUP
-    chunks = (length + CHUNK - 1) // CHUNK
-    scratch = _scratch(3 * _STEP + GROUP * states * LANES)
-    dts, xs, ys, hs = (
-        scratch[:_STEP],
-        scratch[_STEP : 2 * _STEP],
-        scratch[2 * _STEP : 3 * _STEP],
-        scratch[3 * _STEP :],
-    )
-    for item in range(first, last):
-        b, block0 = item // groups, item % groups * GROUP
-        c0 = block0 * LANES
-        width = min(GROUP, blocks - block0)
+    groups = -(-blocks // GROUP)
+    records = scratch(GROUP * CHUNK * RECORD)
+    hs = scratch(GROUP * states * LANES)
+    item = take(counter)
+    while item < items:
+        b, first = item // groups, item % groups * GROUP
+        width = min(GROUP, blocks - first)
         for k in range(width):
             for n in range(0, states, ROWS):
-                h = load_rows(start, (b * states + n) * channels + c0 + k * LANES, channels)
+                h = load_rows(start, (b * states + n) * channels + (first + k) * LANES, channels)
                 store(hs, (k * states + n) * LANES, LANES, h)
-        for chunk in range(chunks):
-            t0 = chunk * CHUNK
+        for t0 in range(0, length, CHUNK):
             steps = min(CHUNK, length - t0)
             for t in range(steps):
                 for k in range(width):
-                    at = (k * CHUNK + t) * LANES
-                    c = c0 + k * LANES
-                    dt = _softplus(load(delta, b * delta_batch + (t0 + t) * delta_row + c) + load(bias, c))
-                    store(dts, at, 0, dt)
-                    store(xs, at, 0, dt * load(u, b * u_batch + (t0 + t) * u_row + c))
-                    store(ys, at, 0, spread(0.0))
+                    at = (k * CHUNK + t) * RECORD
+                    c = (first + k) * LANES
+                    dt, _ = _softplus(load_at(delta, b, t0 + t, c) + load(bias, c))
+                    x = load_at(u, b, t0 + t, c)
+                    store(records, at + DT, 0, dt)
+                    store(records, at + X, 0, dt * x)
+                    store(records, at + Y, 0, x * load(D, c))
             for k in range(width):
+                saved = (b * blocks + first + k) * boundary[1] + t0 // CHUNK * boundary[2]
                 for n in range(0, states, ROWS):
-                    h = load_rows(hs, (k * states + n) * LANES, LANES)
-                    store(
-                        boundary,
-                        (((b * blocks + block0 + k) * chunks + chunk) * states + n) * LANES,
-                        LANES,
-                        h,
-                    )
-                    a2 = load_rows(A2, n * channels + c0 + k * LANES, channels)
-                    for t in range(steps):
-                        at = (k * CHUNK + t) * LANES
-                        position = (b * length + t0 + t) * states + n
-                        a = exp2(maximum(load(dts, at) * a2, spread(-126.0)))
-                        h = fma(a, h, load(xs, at) * load_column(B, position))
-                        store(ys, at, 0, dot(h, load_column(C, position), load(ys, at)))
-                    store(hs, (k * states + n) * LANES, LANES, h)
+                    at = (k * states + n) * LANES
+                    h = load_rows(hs, at, LANES)
+                    store(boundary[0], saved + n * LANES, LANES, h)
+                    a2 = load_rows(A2, n * channels + (first + k) * LANES, channels)
+                    h = _advance(records, k * CHUNK * RECORD, h, a2, steps, B, C, b, t0, n)
+                    store(hs, at, LANES, h)
             for t in range(steps):
                 for k in range(width):
-                    at = (k * CHUNK + t) * LANES
-                    c = c0 + k * LANES
-                    gate = load(z, b * z_batch + (t0 + t) * z_row + c)
-                    out = fma(load(D, c), load(u, b * u_batch + (t0 + t) * u_row + c), load(ys, at))
-                    store(y, (b * length + t0 + t) * channels + c, 0, out * gate * _sigmoid(gate))
+                    c = (first + k) * LANES
+                    gate = load_at(z, b, t0 + t, c)
+                    out = load(records, (k * CHUNK + t) * RECORD + Y)
+                    store_at(y, b, t0 + t, c, out * gate * sigmoid(gate))
         for k in range(width):
             for n in range(0, states, ROWS):
                 h = load_rows(hs, (k * states + n) * LANES, LANES)
-                store(final, (b * states + n) * channels + c0 + k * LANES, channels, h)
+                store(
+                    final,
+                    (b * states + n) * channels + (first + k) * LANES,
+                    channels,
+                    h,
+                )
+        item = take(counter)
 
 
-@_inline
-def _reverse_tile(n, c, k, steps, position, states, channels, A2, B, C, boundary, state_at, work):
-    """Recompute ROWS states of a block over one chunk, then sweep back over them."""
-    dts, xs, gs, ys, gxs, gdts, carries, gAs, decays, hs, sums_B, sums_C = work
-    a2 = load_rows(A2, n * channels + c, channels)
-    h = load_rows(boundary, state_at, LANES)
-    store(hs, 0, LANES, h)
-    for t in range(steps):
-        at = (k * CHUNK + t) * LANES
-        column = position + t * states + n
-        a = exp2(maximum(load(dts, at) * a2, spread(-126.0)))
-        h = fma(a, h, load(xs, at) * load_column(B, column))
-        store(decays, t * ROWS * LANES, LANES, a)
-        store(hs, (t + 1) * ROWS * LANES, LANES, h)
-        store(ys, at, 0, dot(h, load_column(C, column), load(ys, at)))
-    carry = load_rows(carries, (k * states + n) * LANES, LANES)
-    gA = load_rows(gAs, (k * states + n) * LANES, LANES)
-    for t in range(steps - 1, -1, -1):
-        at = (k * CHUNK + t) * LANES
-        row = t * ROWS * LANES
-        column = position + t * states + n
-        g = load(gs, at)
-        gh = fma(g, load_column(C, column), carry)
-        store(sums_C, row, LANES, fma(g, h, load_rows(sums_C, row, LANES)))
-        store(sums_B, row, LANES, fma(gh, load(xs, at), load_rows(sums_B, row, LANES)))
-        store(gxs, at, 0, dot(gh, load_column(B, column), load(gxs, at)))
-        carry = gh * load_rows(decays, row, LANES)
-        h = load_rows(hs, row, LANES)
-        grad = carry * h
-        store(gdts, at, 0, dot(grad, a2, load(gdts, at)))
-        gA = fma(grad, load(dts, at), gA)
-    store(carries, (k * states + n) * LANES, LANES, carry)
-    store(gAs, (k * states + n) * LANES, LANES, gA)
+@part
+def _sweep(records, base, tiles, h, a2, carry, gA, steps, B, C, b, t0, n):
+    """Recompute ROWS states of a block over one chunk from h, then go back over them.
 
-
-@_jit
-def backward(
-    first, last, length, channels, states,
-    delta, delta_batch, delta_row, u, u_batch, u_row, z, z_batch, z_row, gy, gy_batch, gy_row,
-    A2, B, C, D, bias, boundary,
-    gdelta, gu, gz, gA, gB, gC, gD, gbias,
-):  # fmt: skip
-    """Gradients of items [first, last).
-
-    gA `[batch, state, channel]`, gD and gbias `[batch, channel]`, gB and gC `[batch, group, length, state]` are
-    partial sums that the caller adds up, in an order that does not depend on the number of threads.
+    Gradients with respect to B and C add to the tiles, the others to the records. Returns the gradient that
+    flows into the chunk before, and gA.
     """
-    blocks = channels // LANES
-    groups = (blocks + GROUP - 1) // GROUP
-    chunks = (length + CHUNK - 1) // CHUNK
-    state = GROUP * states * LANES
-    tile = CHUNK * ROWS * LANES
-    s = _scratch(6 * _STEP + 2 * state + 4 * tile + ROWS * LANES)
-    dts, xs, gs = s[:_STEP], s[_STEP : 2 * _STEP], s[2 * _STEP : 3 * _STEP]
-    ys, gxs, gdts = s[3 * _STEP : 4 * _STEP], s[4 * _STEP : 5 * _STEP], s[5 * _STEP : 6 * _STEP]
-    r = s[6 * _STEP :]
-    carries, gAs, r = r[:state], r[state : 2 * state], r[2 * state :]
-    sums_B, sums_C, decays, hs = r[:tile], r[tile : 2 * tile], r[2 * tile : 3 * tile], r[3 * tile :]
-    work = (dts, xs, gs, ys, gxs, gdts, carries, gAs, decays, hs, sums_B, sums_C)
-    zero = spread(0.0)
-    for item in range(first, last):
-        b, group = item // groups, item % groups
-        block0 = group * GROUP
-        c0 = block0 * LANES
-        width = min(GROUP, blocks - block0)
-        carries[:] = 0
-        gAs[:] = 0
+    store(tiles, H, LANES, h)
+    for t in range(steps):
+        record, tile = base + t * RECORD, t * TILE
+        a = _clamped_exp2(load(records, record + DT) * a2)
+        h = fma(
+            a,
+            h,
+            load(records, record + X) * load_column(B[0], b * B[1] + (t0 + t) * B[2] + n),
+        )
+        c = load_column(C[0], b * C[1] + (t0 + t) * C[2] + n)
+        store(tiles, tile + DECAY, LANES, a)
+        store(tiles, tile + TILE + H, LANES, h)
+        store(records, record + Y, 0, dot(h, c, load(records, record + Y)))
+    for t in range(steps - 1, -1, -1):
+        record, tile = base + t * RECORD, t * TILE
+        g = load(records, record + G)
+        gh = fma(g, load_column(C[0], b * C[1] + (t0 + t) * C[2] + n), carry)
+        store(tiles, tile + SUM_C, LANES, fma(g, h, load_rows(tiles, tile + SUM_C, LANES)))
+        sum_B = fma(gh, load(records, record + X), load_rows(tiles, tile + SUM_B, LANES))
+        store(tiles, tile + SUM_B, LANES, sum_B)
+        column = load_column(B[0], b * B[1] + (t0 + t) * B[2] + n)
+        store(records, record + GX, 0, dot(gh, column, load(records, record + GX)))
+        carry = gh * load_rows(tiles, tile + DECAY, LANES)
+        h = load_rows(tiles, tile + H, LANES)
+        gexponent = carry * h
+        store(records, record + GDT, 0, dot(gexponent, a2, load(records, record + GDT)))
+        gA = fma(gexponent, load(records, record + DT), gA)
+    return carry, gA
+
+
+@part
+def _open_chunk(records, steps, width, b, t0, first, delta, u, z, gy, D, bias):
+    """Fill the records of a group of blocks with all that does not depend on the state."""
+    for t in range(steps):
         for k in range(width):
-            store(gD, b * channels + c0 + k * LANES, 0, zero)
-            store(gbias, b * channels + c0 + k * LANES, 0, zero)
-        for chunk in range(chunks - 1, -1, -1):
+            at = (k * CHUNK + t) * RECORD
+            c = (first + k) * LANES
+            dt, slope = _softplus(load_at(delta, b, t0 + t, c) + load(bias, c))
+            x = load_at(u, b, t0 + t, c)
+            gate = load_at(z, b, t0 + t, c)
+            g = load_at(gy, b, t0 + t, c)
+            sig = sigmoid(gate)
+            store(records, at + DT, 0, dt)
+            store(records, at + X, 0, dt * x)
+            store(records, at + Y, 0, x * load(D, c))
+            store(records, at + G, 0, g * gate * sig)
+            store(records, at + GX, 0, spread(0.0))
+            store(records, at + GDT, 0, spread(0.0))
+            store(records, at + SLOPE, 0, slope)
+            store(
+                records,
+                at + GATE,
+                0,
+                g * sig * fma(gate, spread(1.0) - sig, spread(1.0)),
+            )
+
+
+@part
+def _close_chunk(records, steps, width, b, t0, first, channels, u, D, gdelta, gu, gz, gD, gbias):
+    """Turn the finished records into gradients of the inputs."""
+    for t in range(steps):
+        for k in range(width):
+            at = (k * CHUNK + t) * RECORD
+            c = (first + k) * LANES
+            total = b * channels + c
+            x = load_at(u, b, t0 + t, c)
+            g = load(records, at + G)
+            gx = load(records, at + GX)
+            gv = fma(gx, x, load(records, at + GDT) * spread(LN2)) * load(records, at + SLOPE)
+            store_at(gdelta, b, t0 + t, c, gv)
+            store_at(gu, b, t0 + t, c, fma(gx, load(records, at + DT), load(D, c) * g))
+            store_at(gz, b, t0 + t, c, load(records, at + GATE) * load(records, at + Y))
+            store(gD, total, 0, fma(g, x, load(gD, total)))
+            store(gbias, total, 0, load(gbias, total) + gv)
+
+
+@kernel
+def backward(
+    counter,
+    items,
+    shape,
+    delta,
+    u,
+    z,
+    gy,
+    A2,
+    B,
+    C,
+    D,
+    bias,
+    boundary,
+    gdelta,
+    gu,
+    gz,
+    gA,
+    gB,
+    gC,
+    gD,
+    gbias,
+):
+    """Gradients of items until none is left.
+
+    gA `[batch, state, channel]`, gD and gbias `[batch, channel]` (these three zero at first), gB and gC
+    `[batch, group, length, state]` are partial sums for the caller to add up: their order does not depend on
+    the number of threads.
+    """
+    length, channels, states = shape
+    blocks = channels // LANES
+    groups = -(-blocks // GROUP)
+    records = scratch(GROUP * CHUNK * RECORD)
+    tiles = scratch((CHUNK + 1) * TILE)
+    carries = scratch(GROUP * states * LANES)
+    zero = spread(0.0)
+    item = take(counter)
+    while item < items:
+        b, group = item // groups, item % groups
+        first = group * GROUP
+        width = min(GROUP, blocks - first)
+        carries[:] = 0
+        for chunk in range((length - 1) // CHUNK, -1, -1):
             t0 = chunk * CHUNK
             steps = min(CHUNK, length - t0)
-            for t in range(steps):
-                for k in range(width):
-                    at = (k * CHUNK + t) * LANES
-                    c = c0 + k * LANES
-                    dt = _softplus(load(delta, b * delta_batch + (t0 + t) * delta_row + c) + load(bias, c))
-                    gate = load(z, b * z_batch + (t0 + t) * z_row + c)
-                    store(dts, at, 0, dt)
-                    store(xs, at, 0, dt * load(u, b * u_batch + (t0 + t) * u_row + c))
-                    store(gs, at, 0, load(gy, b * gy_batch + (t0 + t) * gy_row + c) * gate * _sigmoid(gate))
-                    store(ys, at, 0, zero)
-                    store(gxs, at, 0, zero)
-                    store(gdts, at, 0, zero)
+            _open_chunk(records, steps, width, b, t0, first, delta, u, z, gy, D, bias)
             for n in range(0, states, ROWS):
-                sums_B[:] = 0
-                sums_C[:] = 0
+                for t in range(steps):
+                    for r in range(ROWS):
+                        store(tiles, t * TILE + SUM_B + r * LANES, 0, zero)
+                        store(tiles, t * TILE + SUM_C + r * LANES, 0, zero)
                 for k in range(width):
-                    state_at = (((b * blocks + block0 + k) * chunks + chunk) * states + n) * LANES
-                    position = (b * length + t0) * states
-                    _reverse_tile(
-                        n,
-                        c0 + k * LANES,
-                        k,
-                        steps,
-                        position,
-                        states,
-                        channels,
-                        A2,
-                        B,
-                        C,
-                        boundary,
-                        state_at,
-                        work,
-                    )
+                    block = first + k
+                    if t0 > 0:
+                        for t in range(t0 - CHUNK + n // ROWS, t0, states // ROWS):
+                            _fetch_ahead(delta, u, z, gy, b, t, block * LANES)
+                    at = (k * states + n) * LANES
+                    at_A = (b * states + n) * channels + block * LANES
+                    saved = (b * blocks + block) * boundary[1] + chunk * boundary[2] + n * LANES
+                    h = load_rows(boundary[0], saved, LANES)
+                    a2 = load_rows(A2, n * channels + block * LANES, channels)
+                    carry, sum_A = _sweep(
+                        records, k * CHUNK * RECORD, tiles, h, a2,
+                        load_rows(carries, at, LANES), load_rows(gA, at_A, channels), steps, B, C, b, t0, n
+                    )  # fmt: skip
+                    store(carries, at, LANES, carry)
+                    store(gA, at_A, channels, sum_A)
                 for t in range(steps):
                     at = ((b * groups + group) * length + t0 + t) * states + n
-                    store_row_sums(gB, at, load_rows(sums_B, t * ROWS * LANES, LANES))
-                    store_row_sums(gC, at, load_rows(sums_C, t * ROWS * LANES, LANES))
-            for t in range(steps):
-                for k in range(width):
-                    at = (k * CHUNK + t) * LANES
-                    c = c0 + k * LANES
-                    out = (b * length + t0 + t) * channels + c
-                    total = b * channels + c
-                    x = load(u, b * u_batch + (t0 + t) * u_row + c)
-                    gate = load(z, b * z_batch + (t0 + t) * z_row + c)
-                    g = load(gs, at)
-                    gx = load(gxs, at)
-                    dt = load(dts, at)
-                    slope = _sigmoid(load(delta, b * delta_batch + (t0 + t) * delta_row + c) + load(bias, c))
-                    gd = fma(gx, x, load(gdts, at) * spread(_LN2)) * slope
-                    store(gdelta, out, 0, gd)
-                    store(gu, out, 0, fma(gx, dt, load(D, c) * g))
-                    sig = _sigmoid(gate)
-                    ungated = fma(load(D, c), x, load(ys, at))
-                    dsilu = sig * fma(gate, spread(1.0) - sig, spread(1.0))
-                    store(gz, out, 0, load(gy, b * gy_batch + (t0 + t) * gy_row + c) * ungated * dsilu)
-                    store(gD, total, 0, fma(g, x, load(gD, total)))
-                    store(gbias, total, 0, load(gbias, total) + gd)
-        for k in range(width):
-            for n in range(0, states, ROWS):
-                at = (b * states + n) * channels + c0 + k * LANES
-                store(gA, at, channels, load_rows(gAs, (k * states + n) * LANES, LANES))
+                    store_row_sums(gB, at, load_rows(tiles, t * TILE + SUM_B, LANES))
+                    store_row_sums(gC, at, load_rows(tiles, t * TILE + SUM_C, LANES))
+            _close_chunk(
+                records, steps, width, b, t0, first, channels, u, D, gdelta, gu, gz, gD, gbias
+            )  # fmt: skip
+        item = take(counter)

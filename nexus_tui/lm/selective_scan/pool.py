@@ -1,4 +1,9 @@
-"""Threads for compiled kernels that release the GIL."""
+"""Threads for compiled kernels that release the GIL.
+
+Why not Numba's own `prange`: its `workqueue` layer aborts the process when two threads use it at once, as
+training and sampling do, and its `omp` layer needs a libgomp that not every machine has, and keeps a second
+set of OpenMP threads beside torch's.
+"""
 
 from __future__ import annotations
 
@@ -6,23 +11,28 @@ import functools
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
+import numpy as np
 import torch
 
 
 @functools.cache
 def _executor() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(max_workers=os.cpu_count() or 1, thread_name_prefix="scan")
+    return ThreadPoolExecutor(max_workers=os.cpu_count() or 1, thread_name_prefix="kernel")
 
 
-def run_slices(kernel: Callable[[int, int], None], items: int) -> None:
-    """Call `kernel(first, last)` so that `[0, items)` is covered once, on up to `torch.get_num_threads()` threads.
+def run(kernel: Callable[..., None], items: int, *operands: Any) -> None:
+    """Call `kernel(counter, items, *operands)` on `torch.get_num_threads()` threads, this one among them.
 
-    The calling thread takes a slice itself. Any number of threads may call at the same time.
+    The kernel takes items by adding one to `counter[0]` (`tiles.take`) until none is left. So a thread that
+    is held up by another process delays one item and not its share of all, and the GIL is needed once a
+    thread, not once an item. Any number of threads may call at the same time.
     """
-    slices = min(torch.get_num_threads(), items)
-    bounds = [items * i // slices for i in range(slices + 1)]
-    others = [_executor().submit(kernel, bounds[i], bounds[i + 1]) for i in range(1, slices)]
-    kernel(bounds[0], bounds[1])
-    for other in others:
-        other.result()
+    counter = np.zeros(1, np.int64)
+    helpers = min(torch.get_num_threads(), items) - 1
+    futures = [_executor().submit(kernel, counter, items, *operands) for _ in range(helpers)]
+    kernel(counter, items, *operands)
+    for future in futures:
+        if not future.cancel():  # one that has not begun has nothing left to do
+            future.result()

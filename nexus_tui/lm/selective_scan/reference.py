@@ -1,7 +1,7 @@
 """The selective scan as it is defined (Mamba, arXiv 2312.00752, algorithm 2), in plain torch.
 
-Every other implementation is compared with this one. It is slow (one torch call per position and operation) and keeps
-the state of every position for autograd.
+Every other implementation is compared with this one. It is slow (one torch call per position and operation)
+and keeps the state of every position for autograd.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ def selective_scan(
         D: skip connection `[channel]`.
         z: gate before its silu `[batch, length, channel]`.
         delta_bias: `[channel]`.
-        initial_state: the state before the first position `[batch, channel, state]`; zero where absent. It is a
-            constant: no gradient flows into it.
+        initial_state: the state before the first position `[batch, channel, state]`; zero where absent. It is
+            a constant: no gradient flows into it.
 
     Returns:
-        The outputs `[batch, length, channel]` and the state after the last position `[batch, channel, state]`,
-        detached.
+        The outputs `[batch, length, channel]` and, detached, the state after the last position
+        `[batch, channel, state]`.
     """
     batch, length, channel = u.shape
     dt = F.softplus(delta + delta_bias)

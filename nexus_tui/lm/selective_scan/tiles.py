@@ -1,12 +1,17 @@
 """Vectors of channels as values in Numba code.
 
-LLVM does not find the vectors in a scan by itself: the state must stay in registers while time goes by, and the
-compiler cannot prove that arrays do not overlap. So the kernels say what they mean. A `Tile` is `rows` vectors of
-`LANES` 32-bit floats, one row a state of the scan and one lane a channel; LLVM keeps it in vector registers of
-whatever width the machine has. `+ - * /` work on tiles; where one side has a single row, it is used for every row.
+LLVM does not find the vectors in a scan by itself: the state must stay in registers while time goes by, and
+the compiler cannot prove that arrays do not overlap. So the kernels say what they mean. A `Tile` is `rows`
+vectors of `LANES` 32-bit floats, one row a state of the scan and one lane a channel; LLVM keeps it in
+vector registers of whatever width the machine has. `+ - * /` work on tiles; where one side has a single
+row, it is used for every row.
 
 Array arguments are one-dimensional, contiguous and float32. Indices are not checked.
 """
+
+# Numba prescribes the arguments of an intrinsic and of its builder, needed or not.
+# ruff: noqa: ARG001
+# mypy: disable-error-code="import-untyped, misc, no-untyped-call, untyped-decorator"
 
 from __future__ import annotations
 
@@ -14,13 +19,14 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
-import llvmlite.binding
-from llvmlite import ir
+from llvmlite import binding, ir
 from numba.core import cgutils, types
-from numba.extending import intrinsic, lower_builtin, models, register_model, type_callable
+from numba.extending import lower_builtin, models, register_model, type_callable
+
+from nexus_tui.lm.selective_scan.compiled import intrinsic
 
 # Two 256-bit registers (or four of 128 bits) on machines without AVX-512: wider rows would spill.
-LANES = 16 if llvmlite.binding.get_host_cpu_features().get("avx512f") else 8
+LANES = 16 if binding.get_host_cpu_features().get("avx512f") else 8
 ROWS = 4
 
 _FLOAT = ir.FloatType()
@@ -28,7 +34,7 @@ _VECTOR = ir.VectorType(_FLOAT, LANES)
 _BITS = ir.VectorType(ir.IntType(32), LANES)
 
 
-class Tile(types.Type):  # type: ignore[misc]
+class Tile(types.Type):
     """Numba's type of `rows` vectors."""
 
     def __init__(self, rows: int) -> None:
@@ -37,7 +43,7 @@ class Tile(types.Type):  # type: ignore[misc]
 
 
 @register_model(Tile)
-class _TileModel(models.PrimitiveModel):  # type: ignore[misc]
+class _TileModel(models.PrimitiveModel):
     def __init__(self, manager: Any, tile: Tile) -> None:
         super().__init__(manager, tile, ir.ArrayType(_VECTOR, tile.rows))
 
@@ -65,7 +71,7 @@ def _bits(value: int) -> Any:
 
 
 def _fma(builder: Any, a: Any, b: Any, c: Any) -> Any:
-    # fmuladd and not fma: a machine without the instruction multiplies and adds instead of calling a function.
+    # fmuladd and not fma: a machine without the instruction multiplies and adds, and calls no function.
     name = f"llvm.fmuladd.v{LANES}f32"
     function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(_VECTOR, [_VECTOR] * 3), name)
     return builder.call(function, [a, b, c])
@@ -115,7 +121,9 @@ def spread(typing: Any, scalar: Any) -> Any:
     def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         number = context.cast(builder, args[0], scalar, types.float32)
         return _map(
-            builder, lambda _: _splat(builder, number), ir.Constant(ir.ArrayType(_VECTOR, 1), ir.Undefined)
+            builder,
+            lambda _: _splat(builder, number),
+            ir.Constant(ir.ArrayType(_VECTOR, 1), ir.Undefined),
         )
 
     return Tile(1)(scalar), build
@@ -193,13 +201,18 @@ def store_row_sums(typing: Any, array: Any, index: Any, tile: Any) -> Any:
                 width //= 2
                 low, high = (
                     builder.shuffle_vector(
-                        vector, vector, ir.Constant(ir.VectorType(ir.IntType(32), width), list(lanes))
+                        vector,
+                        vector,
+                        ir.Constant(ir.VectorType(ir.IntType(32), width), list(lanes)),
                     )
                     for lanes in (range(width), range(width, 2 * width))
                 )
                 vector = builder.fadd(low, high)
             total = builder.extract_element(vector, ir.IntType(32)(0))
-            builder.store(total, _pointer(context, builder, array, values, builder.add(index, index.type(r))))
+            builder.store(
+                total,
+                _pointer(context, builder, array, values, builder.add(index, index.type(r))),
+            )
         return context.get_dummy_value()
 
     return types.void(array, types.intp, tile), build
@@ -229,20 +242,38 @@ def dot(typing: Any, a: Any, b: Any, start: Any) -> Any:
     return Tile(1)(a, b, start), build
 
 
-def _choose(predicate: str) -> Callable[..., Any]:
-    def typing(typing: Any, a: Any, b: Any) -> Any:
+def _bound(predicate: str) -> Callable[..., Any]:
+    def typing(typing: Any, tile: Any, bound: Any) -> Any:
         def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            # The bound where the comparison holds, and not otherwise: a NaN stays.
             return _map(
-                builder, lambda x, y: builder.select(builder.fcmp_ordered(predicate, x, y), x, y), *args
+                builder,
+                lambda x, y: builder.select(builder.fcmp_ordered(predicate, y, x), y, x),
+                *args,
             )
 
-        return Tile(max(a.rows, b.rows))(a, b), build
+        return Tile(max(tile.rows, bound.rows))(tile, bound), build
 
     return typing
 
 
-minimum = intrinsic(_choose("<"))
-maximum = intrinsic(_choose(">"))
+at_most = intrinsic(_bound("<"))
+at_least = intrinsic(_bound(">"))
+
+
+@intrinsic
+def choose(typing: Any, sign: Any, positive: Any, negative: Any) -> Any:
+    """`positive` where sign >= 0, `negative` elsewhere."""
+
+    def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return _map(
+            builder,
+            lambda s, x, y: builder.select(builder.fcmp_ordered(">=", s, _constant(0.0)), x, y),
+            *args,
+        )
+
+    return Tile(max(sign.rows, positive.rows, negative.rows))(sign, positive, negative), build
+
 
 # 2**f = 1 + c1 f + ... + c5 f**5 for -1/2 <= f <= 1/2: least maximum relative error, 1.1e-7 in 32 bits.
 _EXP2 = (
@@ -274,3 +305,29 @@ def exp2(typing: Any, tile: Any) -> Any:
         return _map(builder, lambda x: _exp2(builder, x), *args)
 
     return tile(tile), build
+
+
+@intrinsic
+def take(typing: Any, counter: Any) -> Any:
+    """The number in counter[0], which becomes one more in the same instant, whichever thread asks."""
+
+    def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        pointer = context.make_array(counter)(context, builder, args[0]).data
+        return builder.atomic_rmw("add", pointer, ir.IntType(64)(1), "monotonic")
+
+    return types.int64(counter), build
+
+
+@intrinsic
+def prefetch(typing: Any, array: Any, index: Any) -> Any:
+    """Ask for array[index] to be brought into the second-level cache."""
+
+    def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        pointer = builder.bitcast(_pointer(context, builder, array, *args), ir.IntType(8).as_pointer())
+        number = ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [pointer.type, number, number, number])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        builder.call(function, [pointer, number(0), number(2), number(1)])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), build
