@@ -31,12 +31,6 @@ COLUMNS = (
 """All of them; the ones with high priorities go first where there is no room."""
 
 _ON_CURSOR = {"faint": "muted", "muted": "text"}
-_ASCII = str.maketrans("├└│─→≈±Δ∞–", "|`|->~+d8-")
-
-
-def drawn(text: str) -> str:
-    """A text of ours with the signs that this terminal has."""
-    return text.translate(_ASCII) if theme.glyphs().ascii else text
 
 
 def cells(row: Row, now: float, mark: Span | None = None) -> dict[str, Cell]:
@@ -66,7 +60,7 @@ def cells(row: Row, now: float, mark: Span | None = None) -> dict[str, Cell]:
             "ppl": (format.perplexity(evaluation.perplexity), measured),
             "bpb": (format.loss(evaluation.bits_per_byte), measured),
         }
-    return {key: (drawn(text), role) for key, (text, role) in shown.items()}
+    return shown
 
 
 def _weights(row: Row, role: str) -> Cell:
@@ -107,9 +101,10 @@ class CheckpointTable(Listing):
             self._followed = self.current
 
     def _strip(self, cells: dict[str, Cell], palette: theme.Palette, under: Style) -> Strip:
-        # What is faint elsewhere could not be read on the cursor's background.
+        # What is faint could not be read on the cursor's background; reversed, every role would be a block.
         if under:
-            cells = {key: (text, _ON_CURSOR.get(role, role)) for key, (text, role) in cells.items()}
+            lifted = dict.fromkeys(palette.roles, "text") if under.reverse else _ON_CURSOR
+            cells = {key: (text, lifted.get(role, role)) for key, (text, role) in cells.items()}
         return super()._strip(cells, palette, under)
 
     def forget(self) -> None:

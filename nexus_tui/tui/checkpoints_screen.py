@@ -12,13 +12,14 @@ from textual.containers import Container
 from nexus_tui.runs.checkpoints import Checkpoint, CheckpointError
 from nexus_tui.runs.run import Run
 from nexus_tui.tui import format, theme
-from nexus_tui.tui.best import checkpoints
 from nexus_tui.tui.checkpoint_chart import CheckpointChart
 from nexus_tui.tui.checkpoint_detail import CheckpointDetail, path_of
 from nexus_tui.tui.checkpoint_rows import Row, signature, stale_link, verdict
-from nexus_tui.tui.checkpoint_table import CheckpointTable, drawn
+from nexus_tui.tui.checkpoint_table import CheckpointTable
 from nexus_tui.tui.copying import copy
+from nexus_tui.tui.derived import checkpoints
 from nexus_tui.tui.flow import flow
+from nexus_tui.tui.glyphs import spell
 from nexus_tui.tui.heading import made_of
 from nexus_tui.tui.keybar import KeyBar
 from nexus_tui.tui.keys import Where, bindings
@@ -44,6 +45,10 @@ class CheckpointsScreen(ModeScreen):
         self._drawn: tuple[object, ...] = ()
         self._verified: dict[str, Span] = {}
         """By checkpoint name: what hashing its files has shown so far."""
+
+    def on_mount(self) -> None:
+        """Rules of the kind that this terminal can draw."""
+        self.set_class(theme.glyphs().ascii, "-ascii")
 
     def compose(self) -> ComposeResult:
         """Head, verdict, list and detail, footer."""
@@ -91,7 +96,7 @@ class CheckpointsScreen(ModeScreen):
         self._rows = checkpoints(run) if run else []
         self.table.show_checkpoints(self._rows, self.nexus.clock().timestamp(), self._marks())
         self.query_one("#head", Lines).show([self._head(width)])
-        words = flow([(drawn(text), role) for text, role in self._verdict()], width)
+        words = flow([(spell(text), role) for text, role in self._verdict()], width)
         verdict = self.query_one("#verdict", Lines)
         verdict.styles.height = len(words)
         verdict.show(words)
@@ -155,9 +160,14 @@ class CheckpointsScreen(ModeScreen):
         if row.checkpoint is None:
             state = row.weights or "not saved"
             return f"The weights of step {row.step:,} are {state}; choose another checkpoint."
-        if action == "resume" and not row.checkpoint.resumable:
-            return f"Step {row.step:,} has no optimizer state any more; resume from another checkpoint."
-        return ""
+        return self._why_not_resume(row.checkpoint) if action == "resume" else ""
+
+    def _why_not_resume(self, checkpoint: Checkpoint) -> str:
+        if not checkpoint.resumable:
+            return f"Step {checkpoint.step:,} has no optimizer state; resume from another checkpoint."
+        if self._run and self._run.holder:
+            return f"{self._run.name} is being trained; stop it first."
+        return self.nexus.why_no_training()
 
     async def action_sample(self) -> None:
         """Open the playground with this checkpoint."""

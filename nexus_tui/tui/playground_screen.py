@@ -13,9 +13,10 @@ from textual.widgets import Input, Select, TextArea
 from nexus_tui.runs.checkpoints import Checkpoint
 from nexus_tui.runs.run import Run
 from nexus_tui.tui import format, theme
-from nexus_tui.tui.best import checkpoints
+from nexus_tui.tui.checkpoint_detail import CheckpointDetail
 from nexus_tui.tui.checkpoint_rows import Row, signature
 from nexus_tui.tui.copying import copy, state_folder
+from nexus_tui.tui.derived import checkpoints
 from nexus_tui.tui.keybar import KeyBar
 from nexus_tui.tui.keys import Where, bindings
 from nexus_tui.tui.lines import Line, Lines, Span, spread, width_of
@@ -80,12 +81,14 @@ class PlaygroundScreen(ModeScreen):
                 with Horizontal(id="settings"):
                     for setting in SETTINGS:
                         yield NumberField(setting)
+                yield CheckpointDetail(id="facts")
             yield TextView(id="text")
         yield Lines(id="figures")
         yield KeyBar(self.WHERE)
 
     def on_mount(self) -> None:
         """Begin at the prompt."""
+        self.set_class(theme.glyphs().ascii, "-ascii")
         self._timer = self.set_interval(FRAME, self._pump, pause=True)
         editor = self.query_one(PromptEditor)
         editor.write(FIRST_PROMPT)
@@ -136,6 +139,7 @@ class PlaygroundScreen(ModeScreen):
         place = next((i for i, row in enumerate(self._rows, start=1) if row.name == self._source), 0)
         about: Line = ((f"  {place} of {len(self._rows)}", "muted"),) if place else ()
         self.query_one("#about", Lines).show([about])
+        self.query_one(CheckpointDetail).tell(self._run, self._rows[place - 1] if place else None)
         self.show_keys()
 
     def _option(self, row: Row) -> str:
@@ -236,7 +240,7 @@ class PlaygroundScreen(ModeScreen):
             if self._timer:
                 self._timer.pause()
             self._show_figures()
-        elif self._frames % 3 == 0:  # figures that change ten times a second cannot be read
+        elif self._frames % 5 == 0:  # figures that change ten times a second cannot be read
             self._show_figures()
 
     def _show_figures(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rich.cells import get_character_cell_size
+from rich.cells import cell_len, get_character_cell_size
 from rich.segment import Segment
 from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
@@ -24,11 +24,11 @@ def wrap(text: str, start: int, end: int, width: int) -> Iterator[tuple[int, int
                 yield line, index
                 line, column, space = index + 1, 0, 0
                 continue
-            cut = space if space > line else index
-            if cut > line:
+            while column + cells > width and line < index:
+                cut = space if space > line else index
                 yield line, cut
-            line, space = cut, 0
-            column = sum(get_character_cell_size(character) for character in text[line:index])
+                line = cut
+                column = cell_len(text[line:index])
         column += cells
         if text[index] == " ":
             space = index + 1
@@ -71,12 +71,7 @@ class TextView(ScrollView, can_focus=True):
         before = self._lines
         self._text += visible(text, theme.glyphs().ascii)
         self._wrap()
-        same = 0
-        for old, new in zip(before, self._lines, strict=False):
-            if old != new:
-                break
-            same += 1
-        self._repaint_from(same)
+        self._repaint(before)
         if follow and self.max_scroll_y > self.scroll_offset.y:
             self.scroll_end(animate=False, force=True)
 
@@ -84,7 +79,7 @@ class TextView(ScrollView, can_focus=True):
         """Nothing more comes."""
         if self._live:
             self._live = False
-            self._repaint_from(len(self._lines) - 1)
+            self._repaint(self._lines)
 
     def hint(self, text: str) -> None:
         """What to say while there is no text."""
@@ -100,7 +95,13 @@ class TextView(ScrollView, can_focus=True):
 
     def _wrap(self) -> None:
         self._wrap_to(max(1, self.size.width - 1))  # room for the mark at the end
-        self.virtual_size = Size(0, len(self._lines))
+        lines, height = len(self._lines), self.size.height
+        if (lines > height) == (self.virtual_size.height > height):
+            # The scrollbar neither comes nor goes: spare the layout, which paints the whole screen.
+            self.set_reactive(TextView.virtual_size, Size(0, lines))
+            self.vertical_scrollbar.window_virtual_size = lines
+        else:
+            self.virtual_size = Size(0, lines)
 
     def _wrap_to(self, width: int) -> None:
         """Bring the lines up to date from the last paragraph on."""
@@ -115,11 +116,20 @@ class TextView(ScrollView, can_focus=True):
             start = newline + 1
         self._lines = lines
 
-    def _repaint_from(self, line: int) -> None:
-        top = max(0, line - self.scroll_offset.y)
-        bottom = min(self.size.height, len(self._lines) - self.scroll_offset.y)
-        if top < bottom:
-            self.refresh(Region(0, top, self.size.width, bottom - top))
+    def _repaint(self, before: list[tuple[int, int]]) -> None:
+        """Repaint the cells in sight that differ from those of the lines before, and the mark at the end."""
+        top, bottom = self.scroll_offset.y, self.scroll_offset.y + self.size.height
+        for index in range(top, min(bottom, max(len(before), len(self._lines)))):
+            old = before[index] if index < len(before) else (0, 0)
+            new = self._lines[index] if index < len(self._lines) else (0, 0)
+            if old == new and index not in (len(before) - 1, len(self._lines) - 1):
+                continue
+            kept = self._cells(old[0], min(old[1], new[1])) if old[0] == new[0] else 0
+            end = max(self._cells(*old), self._cells(*new)) + 1  # and the mark
+            self.refresh(Region(kept, index - top, min(end, self.size.width) - kept, 1))
+
+    def _cells(self, start: int, end: int) -> int:
+        return cell_len(self._text[start:end])
 
     def render_line(self, y: int) -> Strip:
         """One line: the prompt's part bold, the rest plain, a mark at the end while more may come."""

@@ -1,6 +1,8 @@
 """Sampling a checkpoint: verified, repeatable, and without a trace on anything else."""
 
 import shutil
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -156,6 +158,42 @@ def test_closing_the_iterator_stops(tmp_path):
     stream.close()
     with pytest.raises(StopIteration):
         next(stream)
+
+
+def losses_of_training(steps: int = 6) -> list[float]:
+    model = HybridLM(TINY, 3)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    ids = torch.randint(0, 256, (4, 33), generator=torch.Generator().manual_seed(0))
+    losses = []
+    for _ in range(steps):
+        optimizer.zero_grad()
+        loss = model.loss(ids[:, :-1], ids[:, 1:])
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    return losses
+
+
+def test_training_beside_it_gives_the_same_losses_bit_for_bit(tmp_path):
+    alone = losses_of_training()
+    sampler, stop, tokens = Sampler.open(save(tmp_path / "a", 1)), threading.Event(), [0]
+
+    def sample() -> None:
+        for _ in sampler.stream("To be", Sampling(max_tokens=10**9)):
+            tokens[0] += 1
+            if stop.is_set():
+                break
+
+    thread = threading.Thread(target=sample)
+    thread.start()
+    try:
+        while not tokens[0]:
+            time.sleep(0.01)
+        assert losses_of_training() == alone
+    finally:
+        stop.set()
+        thread.join(30)
+    assert tokens[0] > 1
 
 
 def test_a_prompt_of_lone_surrogates_is_refused_in_words(tmp_path):
