@@ -8,18 +8,27 @@ The mathematics is that of `Mamba`, `Attention`, `FeedForward` and `RMSNorm`, wh
 function adds to the residual stream `x` [hidden] in place and advances the memory that it is given.
 """
 
-# mypy: disallow-untyped-decorators=false
-
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numba as nb
 import numpy as np
 
 # Sums may be taken in any order (vectors need that), but a number that is none must stay visible: no "nnan".
-_jit: Any = nb.njit(
-    nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz", "arcp"}
-)
+_OPTIONS: Any = {
+    "nogil": True,
+    "error_model": "numpy",
+    "fastmath": {"reassoc", "contract", "nsz", "arcp"},
+}
+
+
+def _jit(function: Callable[..., Any]) -> Any:
+    try:
+        return nb.njit(cache=True, **_OPTIONS)(function)
+    except RuntimeError:  # no folder can be written: compile in every process
+        return nb.njit(**_OPTIONS)(function)
+
 
 _ONE = np.float32(1)
 _LOG2E = np.float32(math.log2(math.e))
