@@ -60,12 +60,11 @@ def open_app(
 ) -> None:
     """Open the app on a runs folder or one run."""
     _need_a_terminal()
-    from nexus_tui.interop.opening import reader_for
     from nexus_tui.runs.store import runs_folder
     from nexus_tui.tui.app import NexusApp
 
     chosen = folder or runs_folder(runs)
-    is_run = (chosen / "journal.jsonl").is_file() or reader_for(chosen) is not None
+    is_run = (chosen / "journal.jsonl").is_file() or (folder is not None and _is_foreign(folder))
     nexus = NexusApp(chosen.parent if is_run else chosen, open_run=chosen.name if is_run else "")
     outcome = nexus.run()
     if nexus.session and nexus.session.alive:
@@ -324,6 +323,15 @@ def _watch_to_the_end(session: Any) -> None:
         raise typer.Exit(WORK_FAILED)
     if interrupted:
         raise typer.Exit(INTERRUPTED)
+
+
+def _is_foreign(path: Path) -> bool:
+    """Whether a path is another tool's run. Raises RunError, in one sentence, if it cannot be read."""
+    if not path.exists() or any(path.glob("*/journal.jsonl")):
+        return False
+    from nexus_tui.interop.opening import open_foreign
+
+    return open_foreign(path) is not None
 
 
 def _need_a_terminal() -> None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from nexus_tui.interop.snapshot import Snapshot
-from nexus_tui.interop.table import ENDINGS, Table
+from nexus_tui.interop.table import DOCUMENTS, ENDINGS, Table
 from nexus_tui.interop.tensorboard import Logs, event_files
 from nexus_tui.interop.trainer_state import STATE
 from nexus_tui.interop.transformers import TrainerRun, checkpoint_folders
@@ -48,6 +48,9 @@ def open_foreign(path: Path) -> Run | None:
     return Run(path, reader(path)) if reader else None
 
 
-def all_runs(folder: Path) -> Runs:
-    """The runs of a folder, other tools' among them."""
-    return Runs(folder, open_foreign)
+def all_runs(folder: Path, named: str = "") -> Runs:
+    """The runs of a folder, other tools' among them.
+
+    Documents with tables in them are runs only where somebody says so, as with `named`.
+    """
+    return Runs(folder, open_foreign, lambda name: name == named or not name.lower().endswith(DOCUMENTS))

@@ -16,7 +16,8 @@ from nexus_tui.interop.snapshot import Snapshot
 from nexus_tui.runs import journal as j
 from nexus_tui.runs.run import RunError
 
-ENDINGS = (".csv", ".tsv", ".jsonl", ".ndjson", ".md", ".markdown")
+DOCUMENTS = (".md", ".markdown")
+ENDINGS = (".csv", ".tsv", ".jsonl", ".ndjson", *DOCUMENTS)
 _NUMBER = re.compile(r"[-+]?(\d[\d,_]*\.?\d*|\.\d+)([eE][-+]?\d+)?")
 _DIVIDER = re.compile(r"^\s*\|?\s*:?-{2,}:?\s*(\|\s*:?-{2,}:?\s*)*\|?\s*$")
 
@@ -50,7 +51,7 @@ def read_table(path: Path) -> tuple[list[Row], Columns, int]:
     with a step and a loss.
     """
     text = read_text(path)
-    if path.suffix.lower() in (".md", ".markdown"):
+    if path.suffix.lower() in DOCUMENTS:
         tables = list(_markdown(text))
     elif path.suffix.lower() in (".jsonl", ".ndjson"):
         tables = [_json_lines(text)]

@@ -23,10 +23,13 @@ Opener = Callable[[Path], Run | None]
 class Runs:
     """All runs of a folder, opened once and kept; `refresh` notices new and deleted ones."""
 
-    def __init__(self, folder: Path, foreign: Opener | None = None) -> None:
-        """The runs of ours in a folder and, with `foreign`, those that it opens."""
+    def __init__(
+        self, folder: Path, foreign: Opener | None = None, listed: Callable[[str], bool] = bool
+    ) -> None:
+        """The runs of ours in a folder and, with `foreign`, those that it opens of the names `listed`."""
         self.folder = folder
         self.foreign = foreign
+        self._listed = listed
         self._open: dict[str, Run] = {}
         self._no_run: dict[str, int] = {}
         """By name: what was no run, and when it was changed last: asked again when it has been since."""
@@ -59,7 +62,12 @@ class Runs:
         if known and known.foreign:
             known.refresh()
             return True
-        if self.foreign is None or name.startswith(".") or self._no_run.get(name) == changed:
+        if (
+            self.foreign is None
+            or name.startswith(".")
+            or not self._listed(name)
+            or self._no_run.get(name) == changed
+        ):
             return False
         run = None
         with contextlib.suppress(RunError):

@@ -133,7 +133,7 @@ class NexusApp(App[str]):
     async def _begin(self) -> None:
         self._watcher = await asyncio.to_thread(self._open_folder)
         self.loaded = True
-        opened = next((run for run in self.runs if run.name == self._opened), None)
+        opened = next((run for run in self.runs if self._opened in (run.name, run.folder.name)), None)
         live = next((run for run in self.runs if run.holder), None)
         self.current = opened or live or next(iter(self.runs), None)
         if opened:
@@ -145,11 +145,11 @@ class NexusApp(App[str]):
             threading.Thread(target=self._launcher.warm, name="warm").start()
 
     def _open_folder(self) -> Watcher:
-        from nexus_tui.runs.store import Runs
+        from nexus_tui.interop.opening import all_runs
         from nexus_tui.tui import run_look, run_row  # noqa: F401 (the list needs them next)
         from nexus_tui.tui.watch import Watcher
 
-        watcher = Watcher(Runs(self.runs_folder))
+        watcher = Watcher(all_runs(self.runs_folder, self._opened))
         watcher.look()
         return watcher
 
@@ -327,4 +327,3 @@ class NexusApp(App[str]):
             if here is None or not here.why_not(key.method):
                 yield SystemCommand(key.title, key.help, partial(perform, screen, key))
         yield SystemCommand("Theme", "Choose the colours.", self.action_change_theme)
-        yield SystemCommand("Picture", "Save this screen as an SVG picture.", self.deliver_screenshot)

@@ -43,8 +43,8 @@ class Watcher:
     def _look_at_folder(self, others: tuple[Run | None, ...]) -> bool:
         self._looked = self._clock()
         changed = False
-        for run in others:
-            if run is not None and run not in self.runs:
+        for run in {*others, *self.runs}:
+            if run is not None and (run.foreign or run not in self.runs):
                 changed |= run.refresh()
         signature = self._signature()
         if signature == self._seen:
@@ -55,10 +55,16 @@ class Watcher:
         return changed or before != [(run, run.revision) for run in self.runs]
 
     def _signature(self) -> _Signature:
-        """What tells that nothing happened: time and size of each journal, and whether it has a lock."""
+        """What tells that nothing happened: time and size of each journal, and whether it has a lock.
+
+        Of what is no run of ours, its own time and size.
+        """
         found = set()
         with contextlib.suppress(OSError), os.scandir(self._store.folder) as entries:
             for entry in entries:
+                with contextlib.suppress(OSError):
+                    own = entry.stat()
+                    found.add((entry.name, own.st_mtime_ns, own.st_size, False))
                 with contextlib.suppress(OSError):
                     stat = os.stat(os.path.join(entry.path, "journal.jsonl"))  # noqa: PTH116, PTH118
                     held = os.path.exists(os.path.join(entry.path, "lock"))  # noqa: PTH110, PTH118
