@@ -14,6 +14,7 @@ from nexus_tui.tui import theme
 from nexus_tui.tui.app import NexusApp
 from nexus_tui.tui.launcher import Launcher, LaunchError
 from tests.tui.fake_runs import START, FakeRun
+from tests.tui.screens import text
 
 
 class FakeSession:
@@ -116,8 +117,16 @@ async def ready(pilot: Pilot[str]) -> None:
     app = pilot.app
     assert isinstance(app, NexusApp)
     await until(pilot, lambda: app.loaded)
-    await pilot.pause()
-    await pilot.pause()
+    await settled(pilot)
+
+
+async def settled(pilot: Pilot[str]) -> None:
+    """Wait until the screen reads the same three times running."""
+    seen: list[str] = []
+    while len(seen) < 3 or len(set(seen[-3:])) > 1:
+        await pilot.pause(0.01)
+        seen.append(text(pilot.app))
+        assert len(seen) < 1000, "the screen never comes to rest"
 
 
 async def until(pilot: Pilot[str], true: Callable[[], bool], seconds: float = 60.0) -> None:

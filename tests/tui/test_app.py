@@ -238,6 +238,16 @@ async def test_the_palette_lists_what_can_be_done_here(make_app: Make, folder: P
         assert keys.BY_ID["training.resume"].title in titles
 
 
+async def test_the_palette_carries_an_action_out(make_app: Make, folder: Path) -> None:
+    app = make_app(FakeRun(folder / "run").train(20))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await ready(pilot)
+        await press(pilot, "2", "ctrl+p", *"side column")
+        await until(pilot, lambda: "Show or hide checkpoints" in text(app))
+        await press(pilot, "enter")
+        await until(pilot, lambda: app.screen.has_class("-no-side"))
+
+
 async def test_a_key_that_cannot_act_is_grey_and_says_why(make_app: Make, folder: Path) -> None:
     run = FakeRun(folder / "run").train(20)
     run.end("stopped")

@@ -12,7 +12,7 @@ from nexus_tui.tui.app import NexusApp
 from nexus_tui.tui.launcher import override
 from nexus_tui.tui.listing import Listing
 from nexus_tui.tui.new_run import DEFAULT, NewRunDialog, presets
-from tests.tui.conftest import FakeLauncher, ready, until
+from tests.tui.conftest import FakeLauncher, ready, settled, until
 from tests.tui.fake_runs import FakeRun
 from tests.tui.screens import press, text
 
@@ -23,6 +23,7 @@ async def opened(pilot: Pilot[str]) -> NewRunDialog:
     """Open the dialog."""
     await ready(pilot)
     await press(pilot, "n")
+    await settled(pilot)
     screen = pilot.app.screen
     assert isinstance(screen, NewRunDialog)
     return screen

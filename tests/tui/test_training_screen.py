@@ -12,7 +12,7 @@ from nexus_tui.training import control as c
 from nexus_tui.tui.app import NexusApp
 from nexus_tui.tui.dialogs import ChoiceDialog, LineDialog
 from nexus_tui.tui.training_screen import TrainingScreen
-from tests.tui.conftest import FakeLauncher, ready, until
+from tests.tui.conftest import FakeLauncher, ready, settled, until
 from tests.tui.fake_runs import FakeRun, branched
 from tests.tui.screens import footer, line, press, text
 
@@ -23,6 +23,7 @@ async def opened(pilot: Pilot[str]) -> TrainingScreen:
     """Go to the training screen."""
     await ready(pilot)
     await press(pilot, "2")
+    await settled(pilot)
     screen = pilot.app.screen
     assert isinstance(screen, TrainingScreen)
     return screen
