@@ -137,7 +137,7 @@ class PlaygroundScreen(ModeScreen):
             options = [(self._option(row), row.name) for row in reversed(self._rows)]
             _options(self.query_one("#checkpoint", Select), options, self._source)
         place = next((i for i, row in enumerate(self._rows, start=1) if row.name == self._source), 0)
-        about: Line = ((f"  {place} of {len(self._rows)}", "muted"),) if place else ()
+        about: Line = ((f"[ {place} of {len(self._rows)} ]", "muted"),) if place else ()
         self.query_one("#about", Lines).show([about])
         self.query_one(CheckpointDetail).tell(self._run, self._rows[place - 1] if place else None)
         self.show_keys()

@@ -190,6 +190,32 @@ async def test_a_refresh_without_news_paints_nothing_and_one_row_costs_one_line(
         assert [region.y for region in painted] == [1]  # type: ignore[attr-defined]
 
 
+async def test_a_moved_cursor_lays_nothing_out(
+    make_app: Make, trained: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A layout paints the whole screen again: kilobytes for each key."""
+    app = make_app(trained)
+    async with app.run_test(size=(100, 40)) as pilot:
+        screen = await show(pilot)
+        layouts: list[object] = []
+        monkeypatch.setattr(screen, "_refresh_layout", lambda *_, **__: layouts.append(1))
+        await press(pilot, "up", "up", "home", "end")
+        assert "step 1,600" in text(app)
+        assert layouts == []
+
+
+async def test_a_low_detail_says_that_there_is_more_and_scrolls(make_app: Make, trained: Trained) -> None:
+    app = make_app(trained)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await show(pilot)
+        assert "protocol" in line(app, "▼")
+        await press(pilot, "tab", *["down"] * 9)
+        assert "The king hath sent" in text(app)
+        assert "▼" not in text(app)
+        await press(pilot, "shift+tab", "up")
+        assert "step 1,200" in text(app)
+
+
 async def test_enter_opens_the_playground_with_this_checkpoint(make_app: Make, trained: Trained) -> None:
     app = make_app(trained)
     async with app.run_test(size=(80, 24)) as pilot:

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
+from textual.geometry import Region
 from textual.pilot import Pilot
 from textual.widgets import Input, Select
 
@@ -400,6 +401,46 @@ async def test_the_screen_is_painted_ten_times_a_second_at_most(
         await until(pilot, lambda: not screen._writer.live)  # type: ignore[union-attr]
         await until(pilot, lambda: sum(map(len, appended)) == 100_000)
         assert len(appended) <= (time.monotonic() - began) / FRAME + 2
+
+
+async def test_text_that_fits_lays_nothing_out_and_repaints_only_what_is_new(
+    make_app: Make, trained: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = make_app(trained)
+    async with app.run_test(size=(80, 40)) as pilot:
+        screen = await show(pilot)
+        view = screen.query_one(TextView)
+        view.begin("The king")
+        await pilot.pause()
+        layouts: list[object] = []
+        monkeypatch.setattr(screen, "_refresh_layout", lambda *_, **__: layouts.append(1))
+        painted: list[Region] = []
+        monkeypatch.setattr(view, "refresh", lambda *regions, **_: painted.extend(regions))
+        view.append(" is")
+        view.append("\ngone")
+        assert painted == [Region(8, 0, 4, 1), Region(11, 0, 1, 1), Region(0, 1, 5, 1)]
+        assert layouts == []
+
+
+async def test_a_text_longer_than_the_screen_is_followed_until_somebody_scrolls(
+    make_app: Make, trained: Trained
+) -> None:
+    app = make_app(trained)
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await show(pilot)
+        view = screen.query_one(TextView)
+        view.begin("")
+        for number in range(60):
+            view.append(f"line {number}\n")
+            await pilot.pause()
+        assert "line 59" in text(app)
+        view.focus()
+        await press(pilot, "home")
+        view.append("more\nand more\n")
+        await pilot.pause()
+        assert "line 0" in text(app) and "more" not in text(app)
+        await press(pilot, "end")
+        assert "and more" in text(app)
 
 
 # The text ----------------------------------------------------------------------------------------------
