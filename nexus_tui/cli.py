@@ -87,6 +87,10 @@ def train(
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any key of the configuration.")
     ] = None,
+    holdout: Annotated[
+        float,
+        typer.Option(help="Share of the text on which only the winner is scored.", show_default=False),
+    ] = 0.0,
     resume: Annotated[str, typer.Option(metavar="RUN", help="Go on with a run.")] = "",
     from_step: Annotated[
         str, typer.Option("--from", metavar="STEP", help="… from this checkpoint (default: newest).")
@@ -111,6 +115,8 @@ def train(
             overrides.append(f"budget.steps={steps}")
         if seed >= 0:
             overrides.append(f"run.seed={seed}")
+        if holdout:
+            overrides.append(f"data.holdout={holdout}")
         session = Session.start(root, RunConfig.load(model, overrides), name)
     _watch_to_the_end(session)
 

@@ -21,12 +21,23 @@ class _Table(BaseModel):
 
 
 class DataConfig(_Table):
-    """What is learned from. `window` is the context in tokens, `validation` the last share of the bytes."""
+    """What is learned from. `window` is the context in tokens, `validation` the last share of the bytes.
+
+    `holdout` is a share after that, kept from selection: only the winner is scored on it, at the end.
+    """
 
     corpus: str = "tinyshakespeare"
     tokenizer: Literal["byte", "bpe"] = "byte"
     window: int = Field(128, ge=1, le=1 << 20)
     validation: float = Field(0.1, gt=0, lt=1)
+    holdout: float = Field(0.0, ge=0, lt=1)
+
+    @model_validator(mode="after")
+    def _something_to_train_on(self) -> Self:
+        if self.validation + self.holdout >= 1:
+            shares = f"validation {self.validation} and holdout {self.holdout}"
+            raise ValueError(f"{shares} leave nothing to train on")
+        return self
 
 
 class OptimizerConfig(_Table):

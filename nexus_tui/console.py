@@ -271,6 +271,8 @@ def describe(event: j.AnyEvent) -> str:
                 "" if event.low is None or event.high is None else f" ({event.low:.4f} to {event.high:.4f})"
             )
             return f"step {event.step:>6,} forecast: step {event.target:,} {event.value:.4f}{interval}"
+        case j.HeldoutEvent():
+            return f"step {event.step:>6,} is the best; on held-out text: loss {event.loss or math.nan:.4f}"
         case j.SavedEvent():
             return f"step {event.step:>6,} saved: checkpoints/{event.checkpoint} ({event.bytes / 1e6:.1f} MB)"
         case j.SampledEvent():

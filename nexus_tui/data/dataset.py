@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
+import numpy as np
 from tokenizers import Tokenizer
 
 from nexus_tui.data.corpus import Corpus, CorpusError
@@ -26,6 +27,8 @@ class Dataset:
     """[tokens] of the training part."""
     validation: Tokens = field(repr=False)
     """[tokens] of the validation part."""
+    holdout: Tokens = field(default_factory=lambda: np.empty(0, np.int32), repr=False)
+    """[tokens] of the part that is kept from selection; mostly empty."""
 
     @property
     def train_bytes(self) -> int:
@@ -51,17 +54,20 @@ class Dataset:
         """Raise CorpusError unless each part fills one window."""
         require_window(self.train, window, "training")
         require_window(self.validation, window, "validation")
+        if len(self.text.holdout):
+            require_window(self.holdout, window, "holdout")
 
-    def protocol(self, window: int) -> str:
+    def protocol(self, window: int, part: Literal["validation", "holdout"] = "validation") -> str:
         """What a validation loss was measured on, in 16 hexadecimal digits; only equal ones compare.
 
-        It names the validation text, its tokens, the window and the rule by which windows are cut.
+        It names the text of the part, its tokens, the window and the rule by which windows are cut.
         """
         digest = hashlib.sha256()
+        text, tokens = getattr(self.text, part), getattr(self, part)
         # The tokens, rather than tokenizer.json: how a library writes that file changes no loss.
-        ids = self.validation.astype("<i4").tobytes()
-        for part in (self.text.validation, ids, str(window).encode(), RULE.encode()):
-            digest.update(hashlib.sha256(part).digest())
+        ids = tokens.astype("<i4").tobytes()
+        for piece in (text, ids, str(window).encode(), RULE.encode()):
+            digest.update(hashlib.sha256(piece).digest())
         return digest.hexdigest()[:16]
 
 
@@ -71,6 +77,7 @@ def prepare(
     vocab_size: int = 256,
     validation: float = 0.1,
     *,
+    holdout: float = 0.0,
     tokenizer: Tokenizer | None = None,
 ) -> Dataset:
     """Split a corpus and tokenise its parts separately, in 2 seconds for a megabyte of BPE.
@@ -78,7 +85,7 @@ def prepare(
     A given `tokenizer`, that of a run to be resumed, is used as it is. Otherwise "bpe" is trained on the
     training part to `vocab_size` ids. Raises CorpusError if the text is too short for that.
     """
-    text = split(corpus.data, validation)
+    text = split(corpus.data, validation, holdout)
     if tokenizer is None:
         byte = tokenizer_kind == "byte"
         tokenizer = byte_tokenizer() if byte else train_bpe(text.train.decode(), vocab_size)
@@ -88,4 +95,5 @@ def prepare(
                 f"The corpus {corpus.name} is too short for {vocab_size:,} BPE tokens (it gives "
                 f"{reached:,}): use a longer text, a smaller model.vocab_size or the byte tokenizer."
             )
-    return Dataset(corpus, text, tokenizer, encode(tokenizer, text.train), encode(tokenizer, text.validation))
+    train, selection, kept = (encode(tokenizer, part) for part in (text.train, text.validation, text.holdout))
+    return Dataset(corpus, text, tokenizer, train, selection, kept)

@@ -19,21 +19,28 @@ Windows = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Split:
-    """The two parts of a text, as bytes: `train` comes first in the text, `validation` last."""
+    """The parts of a text, as bytes and in its order; `holdout` is mostly empty."""
 
     train: bytes = field(repr=False)
     validation: bytes = field(repr=False)
+    holdout: bytes = field(default=b"", repr=False)
 
 
-def split(data: bytes, validation: float = 0.1) -> Split:
-    """The first bytes to train on and the last `validation` of them to evaluate on.
+def split(data: bytes, validation: float = 0.1, holdout: float = 0.0) -> Split:
+    """The first bytes to train on, the next `validation` of all to select on, the last `holdout` for neither.
 
-    A character that the cut would divide goes to the validation part.
+    A character that a cut would divide goes to the part after it.
     """
-    cut = int(len(data) * (1 - validation))
-    while 0 < cut < len(data) and data[cut] & 0xC0 == 0x80:  # a continuation byte of UTF-8
-        cut -= 1
-    return Split(data[:cut], data[cut:])
+    end = _cut(data, int(len(data) * (1 - holdout)))
+    cut = _cut(data, int(len(data) * (1 - validation - holdout)))
+    return Split(data[:cut], data[cut:end], data[end:])
+
+
+def _cut(data: bytes, at: int) -> int:
+    """The last place up to `at` that divides no character."""
+    while 0 < at < len(data) and data[at] & 0xC0 == 0x80:  # a continuation byte of UTF-8
+        at -= 1
+    return at
 
 
 def batch(tokens: Tokens, window: int, size: int, seed: int, step: int) -> tuple[Windows, Windows]:

@@ -201,7 +201,11 @@ def _remarks(
     if older:
         remarks.append("evaluations on other windows or texts are on record and are not compared")
     compared = sum(math.isfinite(e.loss) for e in evaluations)
-    if best and compared > 1:
+    heldout = next((e for e in reversed(run.heldout) if best and e.checkpoint == best.name), None)
+    if heldout and heldout.loss is not None:
+        error = "" if heldout.stderr is None else f" ± {heldout.stderr:.4f}"
+        remarks.append(f"on text kept from choosing it, the best's loss is {heldout.loss:.4f}{error}")
+    elif best and compared > 1:
         remarks.append(
             f"picked as the lowest of {compared} on this same text, its loss is a little optimistic"
         )

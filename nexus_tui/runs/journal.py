@@ -118,6 +118,18 @@ class EvaluatedEvent(Event, frozen=True):
     """Other scores of the same evaluation, by the name that who measured them gave them."""
 
 
+class HeldoutEvent(Event, frozen=True):
+    """The winner's loss over text that was kept from choosing it, nats per token; scored once, at the end."""
+
+    step: int
+    checkpoint: str
+    loss: float | None
+    stderr: float | None = None
+    bits_per_byte: float | None = None
+    windows: int = 0
+    protocol: str = ""
+
+
 class MeasuredEvent(Event, frozen=True):
     """Any other numbers of a step, by name."""
 
@@ -211,6 +223,7 @@ KnownEvent = (
     | StepEvent
     | SavedEvent
     | EvaluatedEvent
+    | HeldoutEvent
     | MeasuredEvent
     | ClaimedEvent
     | PredictedEvent

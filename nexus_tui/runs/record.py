@@ -88,6 +88,7 @@ class Record:
     """By checkpoint name: the branch and the event."""
     samples: list[j.SampledEvent] = field(default_factory=list)
     claims: list[j.ClaimedEvent] = field(default_factory=list)
+    heldout: list[j.HeldoutEvent] = field(default_factory=list)
     measured: dict[str, list[tuple[int, float, int]]] = field(default_factory=dict)
     """By metric: step, value, branch."""
     log: list[j.AnyEvent] = field(default_factory=list)
@@ -134,6 +135,8 @@ class Record:
             case j.SavedEvent():
                 self.saved.pop(event.checkpoint, None)
                 self.saved[event.checkpoint] = (branch, event)
+            case j.HeldoutEvent():
+                self.heldout.append(event)
             case j.ClaimedEvent():
                 self.claims.append(event)
             case j.SampledEvent():

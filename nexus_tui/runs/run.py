@@ -100,6 +100,11 @@ class Run:
         return self._record.samples
 
     @property
+    def heldout(self) -> list[j.HeldoutEvent]:
+        """Every score over text kept from selection, in order."""
+        return self._record.heldout
+
+    @property
     def claims(self) -> list[j.ClaimedEvent]:
         """Every claim on record to be the best, in order; those of files in the folder are not among them."""
         return self._record.claims

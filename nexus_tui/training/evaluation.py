@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -52,8 +53,10 @@ def summary(losses: "np.ndarray[tuple[int], np.dtype[np.float32]]") -> tuple[flo
     return float(exact.mean()), stderr
 
 
-def validation(dataset: Dataset, window: int) -> Validation:
-    """The validation windows of a dataset. Raises CorpusError if its text is too short for one."""
-    inputs, targets = validation_windows(dataset.validation, window)
+def validation(
+    dataset: Dataset, window: int, part: Literal["validation", "holdout"] = "validation"
+) -> Validation:
+    """The windows of a part of a dataset. Raises CorpusError if its text is too short for one."""
+    inputs, targets = validation_windows(getattr(dataset, part), window)
     covered = int(target_bytes(targets, dataset.token_bytes).sum())
-    return Validation(inputs, targets, covered, dataset.protocol(window))
+    return Validation(inputs, targets, covered, dataset.protocol(window, part))

@@ -76,6 +76,7 @@ def reevaluate(
         config.data.tokenizer,
         config.model.vocab_size,
         config.data.validation,
+        holdout=config.data.holdout,
         tokenizer=load_tokenizer(checkpoint.path / "tokenizer.json"),
     )
     windows = validation(dataset, config.data.window)

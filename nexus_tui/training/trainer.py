@@ -15,6 +15,7 @@ from nexus_tui.data.dataset import prepare
 from nexus_tui.data.tokenizer import load_tokenizer
 from nexus_tui.lm.generation import Sampling
 from nexus_tui.lm.hybrid import parameter_count
+from nexus_tui.lm.pretrained import load_model
 from nexus_tui.lm.selective_scan import warm_up
 from nexus_tui.runs import journal as j
 from nexus_tui.runs import truth
@@ -54,6 +55,7 @@ class Trainer:
         self._journal = j.Journal(run.folder / "journal.jsonl")
         self._learner: Learner
         self._validation: Validation
+        self._holdout: Validation | None = None
 
     def train(self, checkpoint: Checkpoint | None) -> None:
         """Train to the end of the budget or until told to stop. A failure is journalled and raised."""
@@ -92,11 +94,13 @@ class Trainer:
             config.data.tokenizer,
             config.model.vocab_size,
             config.data.validation,
+            holdout=config.data.holdout,
             tokenizer=tokenizer,
         )
         dataset.require(config.data.window)
         dataset.tokenizer.save(str(folder / TOKENIZER))
         self._validation = validation(dataset, config.data.window)
+        self._holdout = validation(dataset, config.data.window, "holdout") if len(dataset.holdout) else None
         self._learner = Learner(config, dataset)
         self._activity("compiling the kernels (once on a machine)")
         warm_up()
@@ -148,6 +152,7 @@ class Trainer:
                 )
             )
             self._carry_out(self._due())
+        self._score_winner()
         return "finished"
 
     def _due(self) -> _Requests:
@@ -264,6 +269,31 @@ class Trainer:
             write_report(self._run)
         except Exception as error:  # the run itself is whole and on record
             self._fault(f"{REPORT} could not be written: {error}")
+
+    def _score_winner(self) -> None:
+        """Score the true best, once, on the text that was kept from choosing it."""
+        winner = truth.best(self._run)
+        if self._holdout is None or winner is None or winner.checkpoint is None:
+            return
+        name = winner.checkpoint.name
+        if any(event.checkpoint == name for event in self._run.heldout):
+            return
+        self._activity("scoring the best on the holdout")
+        model = load_model(winner.checkpoint.path).eval()
+        losses = np.concatenate(list(self._holdout.losses(model)))
+        loss, stderr = summary(losses)
+        self._append(
+            j.HeldoutEvent(
+                step=winner.checkpoint.step,
+                checkpoint=name,
+                loss=loss,
+                stderr=stderr,
+                bits_per_byte=self._holdout.bits_per_byte(loss),
+                windows=len(losses),
+                protocol=self._holdout.protocol,
+            ),
+            durable=True,
+        )
 
     def _keep_window_losses(self, name: str, losses: "np.ndarray[tuple[int], np.dtype[np.float32]]") -> None:
         folder = self._run.folder / "evaluations"

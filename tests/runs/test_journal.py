@@ -27,6 +27,7 @@ EVENTS = [
         protocol="p",
         metrics={"accuracy": 0.5},
     ),
+    j.HeldoutEvent(step=1, checkpoint="step_1", loss=2.1, stderr=0.2, bits_per_byte=3.0, windows=3),
     j.MeasuredEvent(step=1, values={"router loss": 0.1, "not finite": None}),
     j.ClaimedEvent(name="best.bin", step=1, metric="loss", value=2.0, path="best.bin"),
     j.PredictedEvent(step=1, target=2, value=1.9, low=1.8, high=2.0, method="law", basis="4 evaluations"),
