@@ -2,7 +2,8 @@
 
 Why not Numba's own `prange`: its `workqueue` layer aborts the process when two threads use it at once, as
 training and sampling do, and its `omp` layer needs a libgomp that not every machine has, and keeps a second
-set of OpenMP threads beside torch's.
+set of OpenMP threads beside torch's. In speed the two could not be told apart (2 threads, on a busy
+machine).
 """
 
 from __future__ import annotations
