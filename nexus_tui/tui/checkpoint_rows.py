@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nexus_tui.runs import truth
+from nexus_tui.runs.audit import Verdict, audit
 from nexus_tui.runs.checkpoints import Checkpoint, CheckpointError, open_checkpoint
 from nexus_tui.runs.journal import ResumedEvent, SampledEvent, SavedEvent
 from nexus_tui.runs.run import Evaluation, Run
 from nexus_tui.tui import format
 from nexus_tui.tui.lines import Span
+from nexus_tui.tui.safe import plain
 
 
 @dataclass(frozen=True)
@@ -174,17 +176,18 @@ def verdict(run: Run, table: list[Row]) -> list[Span]:
     return spans
 
 
-def stale_link(run: Run, table: list[Row]) -> str:
-    """What is wrong with the link `best` on disk; empty if it points to the true best."""
+def false_claims(run: Run, table: list[Row]) -> list[str]:
+    """What is wrong with whatever calls itself the best, a sentence each, without hashing any weights."""
+    found = []
+    for judged in audit(run, hashes=False).judged:
+        if judged.verdict not in (Verdict.TRUE, Verdict.TIED, Verdict.UNVERIFIABLE):
+            step = "" if judged.claim.step is None else f" → {judged.claim.step:,}"
+            why = ": ".join(part.rstrip(".") for part in (judged.reason, judged.cause) if part)
+            found.append(plain(f"{judged.claim.name}{step} is {judged.verdict}: {why}"))
     best = next((row for row in table if row.best), None)
-    link = _link(run)
-    if best is None:
-        return f"the link `best` on disk points to {link}, which nothing on record supports" if link else ""
-    if link is None:
-        return f"there is no link `best` on disk; the best is {best.name}"
-    return (
-        "" if link == best.name else f"the link `best` on disk is stale: it points to {link}, not {best.name}"
-    )
+    if best and run.kind == "run" and _link(run) is None:
+        found.append(f"there is no link `best` on disk; the best is {best.name}")
+    return found
 
 
 def _link(run: Run) -> str | None:

@@ -14,7 +14,7 @@ from nexus_tui.runs.run import Run
 from nexus_tui.tui import format, theme
 from nexus_tui.tui.checkpoint_chart import CheckpointChart
 from nexus_tui.tui.checkpoint_detail import CheckpointDetail, path_of
-from nexus_tui.tui.checkpoint_rows import Row, signature, stale_link, verdict
+from nexus_tui.tui.checkpoint_rows import Row, false_claims, signature, verdict
 from nexus_tui.tui.checkpoint_table import CheckpointTable
 from nexus_tui.tui.copying import copy
 from nexus_tui.tui.derived import checkpoints
@@ -121,8 +121,8 @@ class CheckpointsScreen(ModeScreen):
         if run is None:
             return [("No run is open: press 1 and choose one.", "muted")]
         spans = verdict(run, self._rows)
-        if stale := stale_link(run, self._rows):
-            spans += [(f"\n{theme.glyphs().warn} {stale}", "warn")]
+        for wrong in false_claims(run, self._rows):
+            spans += [(f"\n{theme.glyphs().warn} {wrong}", "warn")]
         return spans
 
     def _marks(self) -> dict[str, Span]:

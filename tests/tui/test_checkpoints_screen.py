@@ -9,7 +9,7 @@ from textual.pilot import Pilot
 
 from nexus_tui.runs.run import Run
 from nexus_tui.tui.app import NexusApp
-from nexus_tui.tui.checkpoint_rows import rows, stale_link, verdict
+from nexus_tui.tui.checkpoint_rows import false_claims, rows, verdict
 from nexus_tui.tui.checkpoint_table import COLUMNS
 from nexus_tui.tui.checkpoints_screen import CheckpointsScreen
 from nexus_tui.tui.listing import fitting
@@ -62,7 +62,7 @@ def test_the_best_is_found_over_all_branches_and_ties_are_named(trained: Trained
         "★ 1,400 is the best of 10: 1.5288 nats/token; 1,200 and 1,600 cannot be told from it"
         " (paired over 64 windows)"
     )
-    assert stale_link(run, rows(run)) == ""
+    assert false_claims(run, rows(run)) == []
 
 
 def test_a_resume_from_an_earlier_step_does_not_hide_a_better_one(trained: Trained) -> None:
@@ -93,7 +93,8 @@ def test_lower_losses_of_lost_weights_are_told_but_not_the_best(trained: Trained
     assert table["step_1600"].best
     assert table["step_1400.1"].weights == "gone"
     assert said(run).endswith("1,400 scored lower, but its weights are gone")
-    assert "stale: it points to step_1400.1, not step_1600" in stale_link(run, rows(run))
+    (wrong,) = false_claims(run, rows(run))
+    assert wrong.startswith("best → 1,400 is MISSING: checkpoints/step_1400.1 is not there")
 
 
 def test_a_damaged_one_says_what_is_wrong_and_is_not_the_best(trained: Trained) -> None:
@@ -170,7 +171,7 @@ async def test_new_checkpoints_come_in_and_the_cursor_stays_where_it_was_put(
         await pilot.pause()
         assert "1.4000" in line(app, "★ 1,800  ")
         assert screen.row is not None and screen.row.step == 200
-        assert "is stale" in text(app)
+        assert "is STALE" in text(app)
 
 
 async def test_a_refresh_without_news_paints_nothing_and_one_row_costs_one_line(
