@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Container, Horizontal, Vertical
@@ -72,8 +73,8 @@ class PlaygroundScreen(ModeScreen):
     def compose(self) -> ComposeResult:
         """Source, prompt and settings above; text and figures below."""
         with Horizontal(id="source"):
-            yield Select[str]([], prompt="no run", compact=True, id="run")
-            yield Select[str]([], prompt="no checkpoint", compact=True, id="checkpoint")
+            yield Select[str]([("no run", "")], allow_blank=False, compact=True, id="run")
+            yield Select[str]([("no checkpoint", "")], allow_blank=False, compact=True, id="checkpoint")
             yield Lines(id="about")
         with Container(id="panes"):
             with Vertical(id="ask"):
@@ -132,10 +133,11 @@ class PlaygroundScreen(ModeScreen):
         chosen = self._run.name if self._run else None
         if chosen and chosen not in names:
             names = [*names, chosen]
+        runs = [(plain(name), name) for name in names] if chosen else [("no run", "")]
+        kept = [(self._option(row), row.name) for row in reversed(self._rows)] or [("no checkpoint", "")]
         with self.prevent(Select.Changed):
-            _options(self.query_one("#run", Select), [(plain(name), name) for name in names], chosen)
-            options = [(self._option(row), row.name) for row in reversed(self._rows)]
-            _options(self.query_one("#checkpoint", Select), options, self._source)
+            _offer(self.query_one("#run", Select), runs, chosen or "")
+            _offer(self.query_one("#checkpoint", Select), kept, self._source or "")
         place = next((i for i, row in enumerate(self._rows, start=1) if row.name == self._source), 0)
         about: Line = ((f"[ {place} of {len(self._rows)} ]", "muted"),) if place else ()
         self.query_one("#about", Lines).show([about])
@@ -145,11 +147,11 @@ class PlaygroundScreen(ModeScreen):
     def _option(self, row: Row) -> str:
         star = f"{theme.glyphs().star} " if row.best else "  "
         loss = f"   {format.loss(row.evaluation.loss)} nats" if row.evaluation else ""
-        return f"{star}{row.step:>7,}{loss}"
+        return f"{star}{row.step:>7,}{loss}{'   abandoned' if row.abandoned else ''}"
 
     def on_select_changed(self, event: Select.Changed) -> None:
         """Another run, or another checkpoint of it."""
-        if not isinstance(event.value, str):
+        if not isinstance(event.value, str) or not event.value:
             return
         if event.select.id == "run":
             run = next((run for run in self.nexus.runs if run.name == event.value), None)
@@ -266,10 +268,9 @@ class PlaygroundScreen(ModeScreen):
         line.show([spread([*left, *nats] if fits else left, right, line.size.width)])
 
 
-def _options(select: Select[str], options: list[tuple[str, str]], value: str | None) -> None:
-    """Give a list other options and choose one."""
-    if getattr(select, "shown", None) != options:
-        select.set_options(options)
-        select.shown = options  # type: ignore[attr-defined]
-    if value is not None and value in {name for _, name in options} and select.value != value:
-        select.value = value
+def _offer(select: Select[str], options: list[tuple[str, str]], value: str) -> None:
+    """Give a list other options, if they are others, and choose one."""
+    if getattr(select, "offered", None) != options:
+        select.set_options([(Text(label), name) for label, name in options])  # a string would be markup
+        select.offered = options  # type: ignore[attr-defined]
+    select.value = value

@@ -215,11 +215,13 @@ async def test_until_somebody_chooses_it_is_the_best_even_if_that_is_new(
 async def test_another_run_is_chosen_from_the_list_with_its_own_best(
     make_app: Make, trained: Trained, folder: Path
 ) -> None:
-    straight(folder / "other", 600)
+    straight(folder / "[b]other", 600)
     app = make_app(trained)
     async with app.run_test(size=(80, 24)) as pilot:
         screen = await show(pilot)
-        screen.query_one("#run", Select).value = "other" if app.current.name == "byte" else "byte"  # type: ignore[union-attr]
+        assert app.current is not None and app.current.name == "[b]other"  # the newest
+        assert "[b]other" in text(app)  # a name is no markup
+        screen.query_one("#run", Select).value = "byte"
         await until(pilot, lambda: screen._run is not app.current)
         run = screen._run
         assert run is not None and screen.checkpoint is not None
