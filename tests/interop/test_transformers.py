@@ -344,3 +344,17 @@ def _as_the_survey_says(run: Run, pointer: str) -> dict[str, str]:
         "best_saved_step": str(saved.step) if saved and claim else "",
         "verdict": verdict,
     }
+
+
+def test_reading_changes_nothing(output: Callable[..., Output]) -> None:
+    out = output()
+    out.run(LOSSES, best=400)
+
+    def everything() -> dict[Path, tuple[int, int]]:
+        return {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in out.folder.rglob("*")}
+
+    before = everything()
+    run = open_run(out.folder)
+    audit(run, verify=True)
+    run.refresh()
+    assert everything() == before

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from nexus_tui.runs import journal as j
 from nexus_tui.runs import truth
 from nexus_tui.runs.run import Run, RunError
 from nexus_tui.runs.store import Runs, resolve
@@ -110,3 +111,41 @@ def test_names_resolve_to_checkpoints(reference_run: Writer) -> None:
     with pytest.raises(RunError, match="keeps no checkpoint 7"):
         resolve(runs, "reference:7")
     assert [run.name for run in runs.refresh()] == ["reference"]
+
+
+def test_a_recorded_run_is_believed_about_its_weights(writer: Callable[..., Writer]) -> None:
+    w = writer()
+    w.journal.append(j.StartedEvent(kind="recorded"))
+    for step, loss in ((1, 2.0), (2, 1.0), (3, 0.5)):
+        if step < 3:
+            w.journal.append(j.SavedEvent(step=step, checkpoint=f"step_{step}"))
+        w.evaluate(step, loss)
+    run = Run(w.folder)
+    assert (run.kind, run.state) == ("recorded", "recorded")
+    by_step = {r.evaluation.step: r for r in truth.ranking(run)}
+    assert {step: r.weights for step, r in by_step.items()} == {1: "elsewhere", 2: "elsewhere", 3: "gone"}
+    assert by_step[2].best  # step 3 was never saved
+    assert by_step[2].checkpoint is None
+    with pytest.raises(RunError, match="no evaluated checkpoint with weights"):
+        resolve(Runs(w.folder.parent), "run:best")
+
+
+def test_equal_losses_are_tied_without_any_windows(writer: Callable[..., Writer]) -> None:
+    w = writer()
+    for step, loss in ((1, 1.0), (2, 1.0), (3, 1.1)):
+        w.save(step)
+        w.evaluate(step, loss)
+    assert [r.tied for r in truth.ranking(Run(w.folder))] == [None, True, None]
+
+
+def test_a_difference_has_an_interval_around_it(writer: Callable[..., Writer]) -> None:
+    w = writer()
+    text = np.random.default_rng(3).normal(1.5, 0.3, 400)
+    for step, offset in ((1, 0.0), (2, 0.02)):
+        losses = text + offset + np.random.default_rng(step).normal(0, 0.02, 400)
+        w.save(step)
+        w.evaluate(step, float(losses.mean()), windows=losses)
+    _, second = truth.ranking(Run(w.folder))
+    assert second.difference.low < second.delta < second.difference.high
+    assert second.difference.mean == pytest.approx(second.delta, abs=1e-6)
+    assert second.tied is (second.difference.low <= 0)
