@@ -40,10 +40,14 @@ def read_text(path: Path) -> str:
         raise RunError(f"{path} cannot be read ({error.strerror}).") from None
 
 
-def read_json(path: Path) -> Any:
-    """A JSON file; NaN and infinities, which are no JSON, count as null. Raises RunError, naming the file."""
+def read_json(path: Path, key: str) -> Any:
+    """A JSON file; NaN and infinities, which are no JSON, count as null. Raises RunError, naming the file.
+
+    One in which `key` is nowhere is not parsed, and counts as null.
+    """
+    text = read_text(path)
     try:
-        return parse_json(read_text(path))
+        return parse_json(text) if not text.strip() or f'"{key}"' in text else None
     except (ValueError, RecursionError):
         raise RunError(f"{path} is damaged: it is no JSON.") from None
 

@@ -18,6 +18,8 @@ from nexus_tui.runs.run import RunError
 
 DOCUMENTS = (".md", ".markdown")
 ENDINGS = (".csv", ".tsv", ".jsonl", ".ndjson", *DOCUMENTS)
+_ENOUGH = 1000
+"""Lines of JSON that show whether there is a step and a loss."""
 _NUMBER = re.compile(r"[-+]?(\d[\d,_]*\.?\d*|\.\d+)([eE][-+]?\d+)?")
 _DIVIDER = re.compile(r"^\s*\|?\s*:?-{2,}:?\s*(\|\s*:?-{2,}:?\s*)*\|?\s*$")
 
@@ -68,7 +70,7 @@ def read_table(path: Path) -> tuple[list[Row], Columns, int]:
 
 def _made(table: list[dict[str, Any]]) -> tuple[list[Row], Columns, int] | None:
     columns = guess(_names(table))
-    if not columns.step or not (columns.loss or columns.validation):
+    if not _promising(_names(table)):
         return None
     rows = []
     for line in table:
@@ -80,6 +82,12 @@ def _made(table: list[dict[str, Any]]) -> tuple[list[Row], Columns, int] | None:
         numbers = {name: value for name, value in values.items() if value is not None or name in columns.used}
         rows.append(Row(step, numbers))
     return (rows, columns, len(table) - len(rows)) if any(row.values for row in rows) else None
+
+
+def _promising(names: Iterable[str]) -> bool:
+    """Whether there are columns for a step and a loss among them."""
+    columns = guess(names)
+    return bool(columns.step and (columns.loss or columns.validation))
 
 
 def _names(table: list[dict[str, Any]]) -> list[str]:
@@ -106,23 +114,26 @@ def _cell(cell: Any) -> float | None:
 def _delimited(text: str) -> list[dict[str, Any]]:
     head = text[:8192].split("\n", 1)[0]
     delimiter = max(",;\t|", key=head.count)
+    reader = csv.DictReader(io.StringIO(text), delimiter=delimiter)
     try:
-        return [
-            {key: value for key, value in line.items() if isinstance(key, str)}
-            for line in csv.DictReader(io.StringIO(text), delimiter=delimiter)
-        ]
+        names = list(reader.fieldnames or ())
+        if not _promising(names):  # a table of something else may be large
+            return [dict.fromkeys(names)]
+        return [{key: value for key, value in line.items() if isinstance(key, str)} for line in reader]
     except csv.Error:
         return []
 
 
 def _json_lines(text: str) -> list[dict[str, Any]]:
-    found = []
+    found: list[dict[str, Any]] = []
     for line in text.splitlines():
         try:
             value = json.loads(line)  # NaN is a number here, null is none
         except (ValueError, RecursionError):
             continue
         if isinstance(value, dict):
+            if len(found) == _ENOUGH and not _promising(_names(found)):
+                break
             found.append({key: cell for key, cell in value.items() if isinstance(cell, str | int | float)})
     return found
 

@@ -49,7 +49,7 @@ class TrainerState:
 
 def read_state(path: Path) -> TrainerState:
     """Read one state file. Raises RunError if it is damaged or something else."""
-    content = read_json(path)
+    content = read_json(path, "log_history")
     if not isinstance(content, dict) or not isinstance(content.get("log_history"), list):
         raise RunError(f"{path} is no trainer_state.json: it has no log_history.")
     entries = content["log_history"]

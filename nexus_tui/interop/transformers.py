@@ -65,7 +65,10 @@ class TrainerRun(Snapshot):
         folder = self._folder
         self._checkpoints = checkpoint_folders(folder) if folder else {}
         states = self._states()
-        newest = states[-1]
+        lines = _lines(states)
+        newest = lines[-1][0]
+        branches = [branch for _, branch in lines]
+        _place_saves(branches, states, self._checkpoints)
         chosen = selection(newest)
         loss = loss_key(newest.history, chosen.metric)
         self._never = set() if self._checkpoints else _never_saved(newest)
@@ -78,7 +81,6 @@ class TrainerRun(Snapshot):
         }
         if newest.save_steps:
             self.config["checkpoint"] = {"every": newest.save_steps}
-        branches = _branches(states, self._checkpoints)
         last = newest.step or max((step_of(row) for row in newest.history), default=0)
         ended = newest.max_steps is not None and last >= newest.max_steps
         return [
@@ -104,7 +106,7 @@ class TrainerRun(Snapshot):
         return place if place and any(any(place.glob(pattern)) for pattern in _WEIGHTS) else None
 
     def _states(self) -> list[TrainerState]:
-        """Every state that can be read, the newest last. Raises RunError, naming the first that cannot."""
+        """Every state that can be read. Raises RunError, naming the first that cannot, if none can."""
         folder = self._folder
         paths = [self.path] if folder is None else [folder / STATE, *_newest_first(self._checkpoints)]
         states, failed, read = list[TrainerState](), list[RunError](), 0
@@ -119,7 +121,7 @@ class TrainerRun(Snapshot):
                 failed.append(error)
         if not states:
             raise failed[0] if failed else RunError(f"{self.path} has no {STATE}.")
-        return sorted(states, key=_age)
+        return states
 
 
 def checkpoint_folders(folder: Path) -> dict[int, Path]:
@@ -135,31 +137,37 @@ def _newest_first(checkpoints: dict[int, Path]) -> list[Path]:
     return [checkpoints[step] / STATE for step in sorted(checkpoints, reverse=True)]
 
 
-def _age(state: TrainerState) -> tuple[float, int, int]:
-    """Sorts states by when they were written; copies lose that, and then the steps decide."""
-    try:
-        written = round(state.path.stat().st_mtime)
-    except OSError:
-        written = 0
-    return (written, state.step or 0, len(state.history))
+def _lines(states: list[TrainerState]) -> list[tuple[TrainerState, Branch]]:
+    """The histories that are not the beginning of another, each with its state, the newest last.
 
-
-def _branches(states: list[TrainerState], checkpoints: dict[int, Path]) -> list[Branch]:
-    """The histories that are not the beginning of another, oldest first, each with the saves on it."""
-    found: list[Branch] = []
-    for state in reversed(states):
+    Copying a folder shuffles the times of its files; a single line is told rightly even then.
+    """
+    found: list[tuple[TrainerState, Branch]] = []
+    for state in sorted(states, key=lambda state: (len(state.history), state.step or 0), reverse=True):
         history = in_training(state.history)
-        where = next((b for b in found if _begins(history, b.history)), None)
-        if where is None:
-            where = Branch(history)
-            found.insert(0, where)
+        if not any(_begins(history, line.history) for _, line in found):
+            found.append((state, Branch(history)))
+    return sorted(found, key=lambda each: (_written(each[0].path), each[0].step or 0))
+
+
+def _place_saves(lines: list[Branch], states: list[TrainerState], checkpoints: dict[int, Path]) -> None:
+    """Put each checkpoint on the oldest line that its history leads to."""
+    for state in states:
         step = checkpoint_step(state.path.parent.name)
         if step in checkpoints:
-            where.saves.setdefault(step, len(history))
-    known = {step for branch in found for step in branch.saves}
-    for step in checkpoints.keys() - known:  # its state is missing or unreadable
-        found[-1].saves[step] = sum(step_of(row) <= step for row in found[-1].history)
-    return found
+            history = in_training(state.history)
+            line = next(line for line in lines if _begins(history, line.history))
+            line.saves[step] = len(history)
+    placed = {step for line in lines for step in line.saves}
+    for step in checkpoints.keys() - placed:  # its state is missing or unreadable
+        lines[-1].saves[step] = sum(step_of(row) <= step for row in lines[-1].history)
+
+
+def _written(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _begins(start: list[Row], whole: list[Row]) -> bool:

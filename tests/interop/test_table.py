@@ -1,6 +1,7 @@
 """Tables of steps and losses."""
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -177,3 +178,12 @@ def test_the_recorded_runs_are_found_by_name(tmp_path: Path) -> None:
     assert found.kind == "recorded"
     assert audit(found).best.step == 1400
     assert runs.refresh() == []
+
+
+def test_large_files_of_something_else_are_not_read_through(tmp_path: Path) -> None:
+    lines = "\n".join('{"text": "to be", "label": 1}' for _ in range(200_000))
+    (tmp_path / "data.jsonl").write_text(lines)
+    (tmp_path / "data.csv").write_text("text,label\n" + "to be,1\n" * 500_000)
+    started = time.process_time()
+    assert all_runs(tmp_path).refresh() == []
+    assert time.process_time() - started < 1.0  # through all lines it takes several seconds

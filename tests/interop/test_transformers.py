@@ -237,7 +237,9 @@ def test_it_follows_a_run_that_goes_on(output: Callable[..., Output]) -> None:
     [
         ("", "damaged: it is no JSON"),
         ('{"log_history": [{"step": 1', "damaged: it is no JSON"),
-        ("[" * 100_000, "damaged: it is no JSON"),
+        ('"log_history"' + "[" * 100_000, "damaged: it is no JSON"),
+        ("[" * 100_000 + '"log_history"', "damaged: it is no JSON"),
+        ("{", "has no log_history"),
         ("[]", "has no log_history"),
         ('{"log_history": {"step": 1}}', "has no log_history"),
         ('{"log_history": [], "global_step": 1' + "0" * 5000 + "}", "damaged: it is no JSON"),
@@ -358,3 +360,14 @@ def test_reading_changes_nothing(output: Callable[..., Output]) -> None:
     audit(run, verify=True)
     run.refresh()
     assert everything() == before
+
+
+def test_a_copied_folder_whose_times_are_shuffled(output: Callable[..., Output]) -> None:
+    out = output()
+    out.run(LOSSES, best=200)
+    for age, step in enumerate((300, 400, 100, 200)):
+        os.utime(out.folder / f"checkpoint-{step}" / "trainer_state.json", (1000 + age, 1000 + age))
+    run = open_run(out.folder)
+    assert (run.step, len(run.branches), len(run.evaluations)) == (400, 1, 4)
+    assert set(run.saved) == {f"checkpoint-{step}" for step in LOSSES}
+    assert audit(run).judged[0].verdict is Verdict.TRUE
