@@ -103,6 +103,8 @@ class NexusApp(App[str]):
         self.current: Run | None = None
         """The run that the screens show: the one being trained here, else the last one opened."""
         self.session: TrainingSession | None = None
+        self.shipped: list[Run] = []
+        """The recorded runs that come with the program, to look at."""
         self._watcher: Watcher | None = None
         self._launcher = launcher or Launcher()
         self._opened = open_run
@@ -131,11 +133,11 @@ class NexusApp(App[str]):
         self.call_after_refresh(lambda: self.run_worker(self._begin(), exclusive=False))
 
     async def _begin(self) -> None:
-        self._watcher = await asyncio.to_thread(self._open_folder)
+        self._watcher, self.shipped = await asyncio.to_thread(self._open_folder)
         self.loaded = True
         opened = next((run for run in self.runs if self._opened in (run.name, run.folder.name)), None)
         live = next((run for run in self.runs if run.holder), None)
-        self.current = opened or live or next(iter(self.runs), None)
+        self.current = opened or live or next(iter([*self.runs, *self.shipped]), None)
         if opened:
             await self.switch_mode("training")
         self._news()
@@ -144,14 +146,15 @@ class NexusApp(App[str]):
             # A thread of its own: the loop's pool would have to be waited for when the app ends.
             threading.Thread(target=self._launcher.warm, name="warm").start()
 
-    def _open_folder(self) -> Watcher:
+    def _open_folder(self) -> tuple[Watcher, list[Run]]:
         from nexus_tui.interop.opening import all_runs
         from nexus_tui.tui import run_look, run_row  # noqa: F401 (the list needs them next)
         from nexus_tui.tui.watch import Watcher
 
-        watcher = Watcher(all_runs(self.runs_folder, self._opened))
+        store = all_runs(self.runs_folder, self._opened)
+        watcher = Watcher(store)
         watcher.look()
-        return watcher
+        return watcher, store.shipped()
 
     def look(self) -> None:
         """Read what is new of the run that is shown, now."""

@@ -17,6 +17,8 @@ Axis = Literal["step", "tokens", "time"]
 AXES: tuple[Axis, ...] = ("step", "tokens", "time")
 Array = np.ndarray[Any, Any]
 
+NOTES = 8
+"""More notes than these would hide the curves; they are among the events all the same."""
 _LEAPS = (8, 4, 2, 1)
 """A live chart shows one such part of the planned steps: few changes of scale, and a first minute to see."""
 
@@ -102,6 +104,11 @@ class RunCurves:
         return float(self._x[rows[-1]]) if len(rows) else float("nan")
 
     @property
+    def points(self) -> int:
+        """How many points the curve of what counts has."""
+        return len(self._x) if self._whole else int(self._line.sum())
+
+    @property
     def end(self) -> float | None:
         """The newest place; None before the first step."""
         return float(self._x[-1]) if len(self._x) else None
@@ -144,7 +151,7 @@ class RunCurves:
     def _plan(self) -> list[Curve]:
         """The learning rate as planned, to the last step."""
         planned = rates(self.run)
-        if self.axis == "time" or planned is None:
+        if planned is None or self.x_range() is None:
             return []
         x = np.arange(1, len(planned)) * (self._tokens_a_step() if self.axis == "tokens" else 1)
         version = (*self._version, len(self.run.log))
@@ -193,8 +200,8 @@ class RunCurves:
 
     def legend(self, metric: Metric) -> list[Legend]:
         """The newest values, for the title. Training's is the mean over as many steps as at a checkpoint."""
-        rows = metric.values(self)[self._line]
-        recent = rows[-TRAIN_STEPS:] if metric.smooth else rows[-1:]
+        rows, steps = metric.values(self)[self._line], self.run.steps["step"][self._line]
+        recent = rows[steps > steps[-1] - TRAIN_STEPS] if metric.smooth and len(rows) else rows[-1:]
         newest = float(np.nanmean(recent)) if len(recent) and np.isfinite(recent).any() else None
         entries = [Legend("line", metric.color, metric.format(newest), metric.label)]
         return entries + (self._validated(metric, metric.of_loss) if metric.of_loss else [])
@@ -219,13 +226,14 @@ class RunCurves:
             Mark(self.place(b.parent or 0, b.start), "", "resume") for b in self.run.branches[1:] if b.start
         ]
         branch = 0
+        noted = sum(isinstance(event, j.NotedEvent) for event in self.run.log)
         for event in self.run.log:
             match event:
                 case j.ResumedEvent():
                     branch += 1
-                case j.NotedEvent(step=step):
+                case j.NotedEvent(step=step) if step and noted <= NOTES:
                     marks.append(Mark(self.place(branch, step), "", "note"))
-                case j.ControlledEvent(act="rate_scale", step=step, value=value):
+                case j.ControlledEvent(act="rate_scale", step=step, value=float(value)):
                     marks.append(Mark(self.place(branch, step), f"lr ×{value:g}", "note"))
                 case j.FaultedEvent(step=step):
                     marks.append(Mark(self.place(branch, step), "", "warn"))

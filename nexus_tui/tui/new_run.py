@@ -75,7 +75,9 @@ class NewRunDialog(Dialog[bool]):
                     yield field
             yield Static(classes="wrong")
             with Horizontal(classes="field"):
-                yield Button("start", compact=True, id="start")
+                start = Button("start", compact=True, id="start")
+                start.active_effect_duration = 0  # while it lasts, Enter is not heard
+                yield start
                 yield Static(
                     self.ink(
                         ("enter", "live!"), (" takes the model, then starts   ", "muted"),

@@ -4,8 +4,8 @@ from nexus_tui.tui.chart import Chart, Reading
 from nexus_tui.tui.chart.plot import Plot
 from nexus_tui.tui.metrics import Metric, RunCurves
 
-SMOOTHING = 0.9
-"""Of the training curve, until the user changes it."""
+USUAL = ((100, 0.9), (30, 0.8), (0, 0.0))
+"""Smoothing of a training curve of so many points or more, until the user chooses another."""
 
 
 class _RunPlot(Plot):
@@ -19,15 +19,17 @@ class RunChart(Chart):
     """Draws its metric of whatever run it is given."""
 
     def __init__(self, metric: Metric) -> None:
-        super().__init__(
-            metric.title, metric.unit, format=metric.format, smoothing=SMOOTHING if metric.smooth else 0.0
-        )
+        super().__init__(metric.title, metric.unit, format=metric.format)
         self._plot = _RunPlot(self._plot.request)
         self.metric = metric
+        self.usual = True
+        """Whether the smoothing is that for the number of points."""
 
     def draw_run(self, curves: RunCurves) -> None:
         """Draw a run's curves; repaints what differs."""
         self.x_kind = curves.axis
+        if self.usual and self.metric.smooth:
+            self.smoothing = next(beta for least, beta in USUAL if curves.points >= least)
         unit = self.metric.unit
         if unit == "nats/token" and curves.run.setting("data.tokenizer") == "byte":
             unit = "nats/byte"

@@ -6,7 +6,7 @@ from nexus_tui.tui.derived import best
 from nexus_tui.tui.heading import made_of
 from nexus_tui.tui.listing import Cell
 from nexus_tui.tui.safe import plain
-from nexus_tui.tui.story import state
+from nexus_tui.tui.story import UNDATED, state
 from nexus_tui.tui.theme import glyphs
 
 
@@ -25,7 +25,7 @@ def cells(run: Run, now: float) -> dict[str, Cell]:
         "val": (fmt.loss(found.loss if found else None), "text"),
         "bits": (fmt.loss(found.event.bits_per_byte if found else None), "text"),
         "best": (f"{glyphs().star} {found.step:,}" if found else fmt.MISSING, "best" if found else "muted"),
-        "age": (_ago(now - last_active(run)), "muted"),
+        "age": (_ago(now, last_active(run)), "muted"),
     }
 
 
@@ -43,9 +43,11 @@ def recency(run: Run) -> tuple[bool, float]:
     return run.holder is None, -active if active == active else 0.0
 
 
-def _ago(seconds: float) -> str:
+def _ago(now: float, time: float) -> str:
     """To the minute: a count of seconds would repaint the row every second."""
-    return "now" if seconds < 60 else fmt.age(seconds)
+    if not time > UNDATED:
+        return fmt.MISSING
+    return "now" if now - time < 60 else fmt.age(now - time)
 
 
 def contains(run: Run, wanted: str) -> bool:

@@ -16,7 +16,7 @@ from nexus_tui.tui.keys import bindings
 from nexus_tui.tui.lines import Line, Lines, spread
 from nexus_tui.tui.listing import Column, Listing, Row
 from nexus_tui.tui.safe import plain
-from nexus_tui.tui.screen import ModeScreen
+from nexus_tui.tui.screen import ModeScreen, why_no_resume
 from nexus_tui.tui.welcome import Welcome
 
 if TYPE_CHECKING:
@@ -70,7 +70,11 @@ class RunsScreen(ModeScreen):
     @property
     def run(self) -> Run | None:
         """The run under the cursor."""
-        return next((run for run in self.nexus.runs if run.name == self.listing.current), None)
+        return next((run for run in self._all if str(run.folder) == self.listing.current), None)
+
+    @property
+    def _all(self) -> list[Run]:
+        return [*self.nexus.runs, *self.nexus.shipped]
 
     def on_resize(self) -> None:
         """Another size has room for something else."""
@@ -85,13 +89,13 @@ class RunsScreen(ModeScreen):
         if not self.query(KeyBar):  # not composed yet, or already taken down
             return
         minute = int(app.clock().timestamp()) // 60
-        news = (app.loaded, self._wanted, minute, tuple((run.name, run.revision) for run in app.runs))
+        news = (app.loaded, self._wanted, minute, tuple((run.folder, run.revision) for run in self._all))
         if news == self._drawn:
             return
         first, self._drawn = not self._drawn, news
         self.set_class(app.loaded and not app.runs, "-empty")
         self.set_class(not app.loaded, "-loading")
-        if app.runs:
+        if self._all:
             self._list(first)
         self.query_one("#title", Lines).show([self._title()])
 
@@ -100,20 +104,20 @@ class RunsScreen(ModeScreen):
 
         app = self.nexus
         now = app.clock().timestamp()
-        shown = sorted((run for run in app.runs if contains(run, self._wanted)), key=recency)
-        self.listing.show([Row(run.name, cells(run, now)) for run in shown])
+        shown = sorted((run for run in self._all if contains(run, self._wanted)), key=recency)
+        self.listing.show([Row(str(run.folder), cells(run, now)) for run in shown])
         self._divide(len(shown) + 2)
         if first and app.current:
-            self.listing.go_to(app.current.name)
+            self.listing.go_to(str(app.current.folder))
         self._show_look()
 
     def _divide(self, wanted: int) -> None:
         """Give the list the rows it wants, and the look below it the rest, where that is worth a look."""
         room = self.size.height - 3
         rows = min(wanted, max(room // 2, room - 30))
-        looks = room - rows >= LOOK and self.size.width >= 60
+        looks = bool(self.nexus.runs) and room - rows >= LOOK and self.size.width >= 60
         self.set_class(looks, "-looks")
-        self.listing.styles.height = rows if looks else "1fr"
+        self.listing.styles.height = rows if looks or not self.nexus.runs else "1fr"
 
     def _title(self) -> Line:
         app = self.nexus
@@ -122,7 +126,7 @@ class RunsScreen(ModeScreen):
         total = len(app.runs)
         many = f"{total} run{'s' if total != 1 else ''}"
         if self._wanted:
-            many = f"{len(self.listing.rows)} of {many} with “{plain(self._wanted)}”"
+            many = f"{len(self.listing.rows)} of {len(self._all)} with “{plain(self._wanted)}”"
         left: Line = (
             ((" nexus-tui", "text!"), (f"  {many}", "muted")) if total else ((" nexus-tui", "text!"),)
         )
@@ -151,9 +155,9 @@ class RunsScreen(ModeScreen):
             return ""
         run = self.run
         if run is None:
-            return "There is no run yet; n begins one."
+            return "There is no run here; n begins one."
         if action == "resume":
-            return f"{run.name} is being trained." if run.holder else self.nexus.why_no_training()
+            return why_no_resume(run) or self.nexus.why_no_training()
         return ""
 
     @on(Listing.Opened)

@@ -1,6 +1,7 @@
 """The column beside the charts: checkpoints, what the newest one writes, and what happened. Newest first."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from nexus_tui.runs.run import Evaluation, Run
 from nexus_tui.tui import format as fmt
@@ -15,14 +16,14 @@ _BLANK: Line = ()
 _EVENT_LINES = 3
 
 
-def side(run: Run, checkpoints: Sequence[Row], width: int, height: int) -> list[Line]:
+def side(run: Run, checkpoints: Sequence[Row], width: int, height: int, now: datetime) -> list[Line]:
     """Exactly `height` lines or fewer, `width` cells each."""
     best = next((row.evaluation for row in checkpoints if row.best), None)
     share = max(4, height // 3)
     top = _checkpoints(checkpoints, share)
     written = samples(run, width, share + max(0, share - len(top) - 1))
     lines = [*top, _BLANK, *written, _BLANK, (("events", "text!"),)]
-    for event in story(run, best, max(0, height - len(lines))):
+    for event in story(run, best, max(0, height - len(lines)), now):
         lines += _wrapped(event, width)
     return lines[:height]
 
@@ -57,7 +58,7 @@ def _checkpoint(row: Row) -> Line:
     number, role = f"{row.step:>7,}", "best" if row.best else "faint" if faded else "text"
     if row.best:
         return ((f"{glyphs().star}{number}  {loss:>7}  {'best':>8}", role),)
-    word = "gone" if row.checkpoint is None else ""
+    word = "" if row.checkpoint else row.weights
     if row.evaluation is not None and not word:
         word = "unranked" if not row.ranked else "≈ tie" if row.tied else ""
     far = fmt.delta(row.delta) if row.ranked else ""
@@ -98,9 +99,9 @@ def _sample(prompt: str, text: str, width: int, height: int) -> list[Line]:
     return lines
 
 
-def newest_event(run: Run, best: Evaluation | None, width: int) -> Line:
+def newest_event(run: Run, best: Evaluation | None, width: int, now: datetime) -> Line:
     """One line with the newest event, where there is no column for them."""
-    told = story(run, best, 1)
+    told = story(run, best, 1, now)
     if not told:
         return _BLANK
     (time, role), gap, (words, tone) = told[0]

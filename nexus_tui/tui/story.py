@@ -10,6 +10,8 @@ from nexus_tui.tui.lines import Line
 from nexus_tui.tui.safe import plain
 from nexus_tui.tui.theme import glyphs
 
+UNDATED = 315_532_800.0
+"""Epoch seconds, the beginning of 1980: what is older is from a record that knows no dates."""
 STATES = {
     "new": ("○", "new", "muted"),
     "training": ("●", "training", "live"),
@@ -18,25 +20,30 @@ STATES = {
     "stopped": ("■", "stopped", "muted"),
     "failed": ("✗", "failed", "error"),
     "crashed": ("✗", "crashed", "error"),
+    "recorded": ("○", "recorded", "muted"),
 }
 """Sign, word and role of every state of a run."""
 
 
 def state(run: Run) -> tuple[str, str, str]:
     """Sign, word and role of a run's state."""
-    return STATES.get(run.state, ("?", plain(run.state), "muted"))
+    return STATES.get("recorded" if run.kind == "recorded" else run.state, ("?", plain(run.state), "muted"))
 
 
-def clock(time: datetime) -> str:
-    """The time of day, here."""
-    return time.astimezone().strftime("%H:%M")
+def clock(time: datetime, now: datetime) -> str:
+    """When, in five cells: the time of day here; beyond a day the date, beyond a year the year."""
+    if time.timestamp() < UNDATED:
+        return " " * 5
+    age = abs((now - time).total_seconds())
+    form = "%H:%M" if age < 86_400 else "%m-%d" if age < 330 * 86_400 else " %Y"
+    return time.astimezone().strftime(form)
 
 
-def story(run: Run, best: Evaluation | None, limit: int) -> list[Line]:
+def story(run: Run, best: Evaluation | None, limit: int, now: datetime) -> list[Line]:
     """The newest events as (time, words) lines, newest first; `best` is that of the true best checkpoint."""
     lines: list[Line] = []
     for event, words, role in _told(run, best):
-        lines.append(((clock(event.time), "faint"), ("  ", "text"), (plain(words), role)))
+        lines.append(((clock(event.time, now), "faint"), ("  ", "text"), (plain(words), role)))
         if len(lines) == limit:
             break
     return lines
@@ -98,7 +105,7 @@ def _words(event: j.AnyEvent) -> tuple[str, str] | None:
 
 
 def _wish(event: j.ControlledEvent) -> tuple[str, str]:
-    if event.act == "rate_scale":
+    if event.act == "rate_scale" and event.value is not None:
         return f"{event.step:,} learning rate {glyphs().cross} {event.value:g}", "warn"
     words = {"pause": "paused", "continue": "continued"}.get(event.act, event.act)
     return f"{words} at {event.step:,}", "warn" if event.act == "pause" else "muted"

@@ -18,8 +18,8 @@ from nexus_tui.tui.keys import bindings
 from nexus_tui.tui.lines import Lines
 from nexus_tui.tui.metrics import AXES, METRICS, Axis, RunCurves
 from nexus_tui.tui.pace import pace
-from nexus_tui.tui.run_chart import SMOOTHING, RunChart
-from nexus_tui.tui.screen import ModeScreen
+from nexus_tui.tui.run_chart import RunChart
+from nexus_tui.tui.screen import ModeScreen, why_no_resume
 from nexus_tui.tui.side import newest_event, side
 
 COARSE = 20
@@ -97,14 +97,14 @@ class TrainingScreen(ModeScreen):
         self._draw_charts(run)
 
     def _draw_text(self, run: Run) -> None:
-        recent = pace(run)
+        recent, now = pace(run), self.nexus.clock()
         head = self.query_one("#heading", Lines)
         width = self.size.width
         head.show([heading.status(run, recent, width), heading.progress(run, recent, width)])
         column = self.query_one("#side", Lines)
         if column.size.width:
-            column.show(side(run, checkpoints(run), column.size.width, column.size.height))
-        self.query_one("#news", Lines).show([newest_event(run, best(run), width)])
+            column.show(side(run, checkpoints(run), column.size.width, column.size.height, now))
+        self.query_one("#news", Lines).show([newest_event(run, best(run), width, now)])
 
     def _draw_charts(self, run: Run) -> None:
         curves = RunCurves(run, self._axis, best(run))
@@ -143,9 +143,7 @@ class TrainingScreen(ModeScreen):
         if action == "resume":
             if run is None:
                 return "No run is open; 1 lists the runs."
-            if run.holder:
-                return f"{run.name} is being trained."
-            return self.nexus.why_no_training()
+            return why_no_resume(run) or self.nexus.why_no_training()
         return ""
 
     # Steering --------------------------------------------------------------------------------------------
@@ -263,13 +261,13 @@ class TrainingScreen(ModeScreen):
 
     def action_smooth(self, direction: int) -> None:
         """More, less, or as usual."""
-        value = SMOOTHING
         for chart in self._charts:
             if chart.metric.smooth:
+                chart.usual = not direction
                 if direction:
-                    value = chart.smoother(direction)
-                else:
-                    chart.smoothing = SMOOTHING
+                    chart.smoother(direction)
+        self._redraw()
+        value = next(chart.smoothing for chart in self._charts if chart.metric.smooth)
         self.nexus.say(f"Smoothing {value:g}" if value else "No smoothing: every step as it was.")
 
     def action_full(self) -> None:

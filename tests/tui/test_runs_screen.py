@@ -38,12 +38,17 @@ def rows(app: NexusApp) -> list[str]:
     return seen[start + 1 : start + 1 + len(app.screen.query_one(Listing).rows)]
 
 
+def cursor(app: NexusApp) -> str:
+    """Name of the run under the cursor."""
+    return Path(app.screen.query_one(Listing).current or "").name
+
+
 async def test_a_row_says_state_figures_and_the_true_best(make_app: Make, folder: Path) -> None:
     app = make_app(several(folder), here=True)
     async with app.run_test(size=(140, 40)) as pilot:
         await ready(pilot)
         listed = rows(app)
-        assert [row.split()[:3] for row in listed] == [
+        assert [row.split()[:3] for row in listed[:4]] == [
             ["●", "training", "nexus-byte-2"],
             ["■", "stopped", "nexus-byte-1"],
             ["✗", "failed", "bpe-1"],
@@ -58,14 +63,14 @@ async def test_moving_and_opening(make_app: Make, folder: Path) -> None:
     app = make_app(several(folder))
     async with app.run_test(size=(120, 36)) as pilot:
         await ready(pilot)
-        listing = app.screen.query_one(Listing)
-        assert listing.current == "nexus-byte-2"
+        assert cursor(app) == "nexus-byte-2"
         await press(pilot, "j", "down")
-        assert listing.current == "bpe-1"
+        assert cursor(app) == "bpe-1"
         await press(pilot, "k")
-        assert listing.current == "nexus-byte-1"
-        await press(pilot, "end")
-        assert listing.current == "first-try"
+        assert cursor(app) == "nexus-byte-1"
+        await press(pilot, "end", "home", "pagedown", "up")
+        await press(pilot, *["up"] * 9, "j", "j", "j")
+        assert cursor(app) == "first-try"
         await press(pilot, "enter")
         assert app.current_mode == "training"
         assert app.current is not None and app.current.name == "first-try"
@@ -103,16 +108,16 @@ async def test_filter_keeps_what_contains_every_word(make_app: Make, folder: Pat
         await ready(pilot)
         await press(pilot, "slash", *"BYTE stopped")
         assert [row.split()[2] for row in rows(app)] == ["nexus-byte-1"]
-        assert "1 of 4 runs with “BYTE stopped”" in text(app)
+        assert f"1 of {4 + len(app.shipped)} with “BYTE stopped”" in text(app)
         await press(pilot, "enter")
         assert isinstance(app.focused, Listing), "letters act on the list again"
         await press(pilot, "escape")
-        assert len(rows(app)) == 4
+        assert len(rows(app)) == 4 + len(app.shipped)
         await press(pilot, "slash", *"zzz")
         assert app.screen.query_one(Listing).rows == []
         app.screen.query_one(Input).value = ""
         await pilot.pause()
-        assert len(rows(app)) == 4
+        assert len(rows(app)) == 4 + len(app.shipped)
 
 
 async def test_a_run_that_appears_is_listed_and_the_cursor_stays(make_app: Make, folder: Path) -> None:
@@ -122,7 +127,7 @@ async def test_a_run_that_appears_is_listed_and_the_cursor_stays(make_app: Make,
         await press(pilot, "j")
         FakeRun(folder / "newcomer").train(3)
         await until(pilot, lambda: "newcomer" in text(app))
-        assert app.screen.query_one(Listing).current == "nexus-byte-1"
+        assert cursor(app) == "nexus-byte-1"
 
 
 async def test_more_runs_than_rows_scroll(make_app: Make, folder: Path) -> None:
@@ -133,8 +138,7 @@ async def test_more_runs_than_rows_scroll(make_app: Make, folder: Path) -> None:
         await ready(pilot)
         await press(pilot, "end")
         await pilot.pause()
-        last = app.screen.query_one(Listing).current
-        assert last is not None and last in text(app)
+        assert cursor(app) in text(app)
 
 
 async def test_no_size_breaks_it(make_app: Make, folder: Path) -> None:
@@ -168,3 +172,25 @@ def test_picture(
 @pytest.mark.parametrize("size", [(80, 24), (160, 48)])
 def test_picture_of_the_first_screen(make_app: Make, snap_compare: Any, size: tuple[int, int]) -> None:
     assert snap_compare(make_app(), terminal_size=size, run_before=ready)
+
+
+async def test_recorded_runs_are_there_to_look_at_before_anything_is_trained(make_app: Make) -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        assert len(app.shipped) >= 1 and app.runs == []
+        wanted = [["○", "recorded", run.name] for run in app.shipped]
+        assert sorted(row.split()[:3] for row in rows(app)) == sorted(wanted)
+        assert "n   new run" in text(app)
+        await press(pilot, "r")
+        assert "is a record to look at" in text(app)
+        await press(pilot, "enter")
+        assert app.current_mode == "training" and "○ recorded" in text(app)
+
+
+async def test_they_stand_after_one_s_own(make_app: Make, folder: Path) -> None:
+    app = make_app(FakeRun(folder / "mine").train(30))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        names = [row.split()[2] for row in rows(app)]
+        assert names[0] == "mine" and sorted(names[1:]) == sorted(run.name for run in app.shipped)

@@ -11,7 +11,7 @@ from tests.tui.fake_runs import FakeRun, branched
 
 def words(run: FakeRun, limit: int = 100) -> list[str]:
     opened = Run(run.folder)
-    return ["".join(text for text, _ in line) for line in story(opened, best(opened), limit)]
+    return ["".join(text for text, _ in line) for line in story(opened, best(opened), limit, run.now)]
 
 
 def test_one_line_for_a_step_that_was_saved_evaluated_and_sampled(folder: Path) -> None:
@@ -67,7 +67,7 @@ def test_the_side_column_always_shows_the_best_and_fits(folder: Path) -> None:
     opened = Run(run.folder)
     from nexus_tui.tui.derived import checkpoints
 
-    lines = ["".join(text for text, _ in line) for line in side(opened, checkpoints(opened), 38, 30)]
+    lines = ["".join(text for text, _ in line) for line in side(opened, checkpoints(opened), 38, 30, run.now)]
     assert len(lines) <= 30
     assert sum("★" in line and line.endswith("best") for line in lines if "evaluated" not in line) == 1
 
@@ -77,7 +77,7 @@ def test_an_abandoned_branch_keeps_its_checkpoints(folder: Path) -> None:
     from nexus_tui.tui.derived import checkpoints
 
     opened = Run(run.folder)
-    lines = ["".join(text for text, _ in line) for line in side(opened, checkpoints(opened), 38, 36)]
+    lines = ["".join(text for text, _ in line) for line in side(opened, checkpoints(opened), 38, 36, run.now)]
     assert sum(line.lstrip(" ★").startswith("1,000 ") for line in lines[:12]) == 2
 
 
@@ -87,7 +87,7 @@ def test_a_long_event_is_wrapped_under_itself(folder: Path) -> None:
     run = FakeRun(folder / "a").train(5)
     run.end("failed", "the save was refused by the disk, " + "which is full, " * 20)
     opened = Run(run.folder)
-    lines = ["".join(text for text, _ in line) for line in side(opened, checkpoints(opened), 38, 30)]
+    lines = ["".join(text for text, _ in line) for line in side(opened, checkpoints(opened), 38, 30, run.now)]
     start = next(index for index, line in enumerate(lines) if "failed" in line)
     assert all(len(line) <= 38 for line in lines)
     assert lines[start + 1].startswith("       ") and lines[start + 2].rstrip().endswith("…")
