@@ -130,12 +130,12 @@ def runs(runs: RunsOption = None, as_json: JsonOption = False) -> None:
 
     root = runs_folder(runs)
     store = all_runs(root)
-    found = [*store.refresh(), *store.shipped()]
+    own, shipped = store.refresh(), store.shipped()
     if as_json:
-        _print_json([console.run_row(run) for run in found])
-    elif found:
-        console.print_runs(found)
-    else:
+        _print_json([console.run_row(run) for run in [*own, *shipped]])
+        return
+    console.print_runs([*own, *shipped])
+    if not own:
         print(f"There are no runs in {root}. Begin with: nexus-tui train --model nexus-tiny", file=sys.stderr)
 
 

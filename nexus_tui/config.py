@@ -140,7 +140,7 @@ class RunConfig(_Table):
             raise ConfigError(f"{source} cannot be read ({error.strerror}).") from None
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ConfigError(f"{source} is no valid TOML ({error}).") from None
-        tables.setdefault("preset", source.stem)
+        tables["preset"] = source.stem
         for override in overrides:
             _override(tables, override)
         return cls.check(tables, str(source))

@@ -36,6 +36,7 @@ class Session:
         self._config = config
         self._checkpoint = checkpoint
         self._lock = RunLock(folder)
+        self._done = threading.Event()
         self._thread = threading.Thread(target=self._train, name=f"train {folder.name}", daemon=False)
 
     @classmethod
@@ -46,6 +47,7 @@ class Session:
         """
         if name and not _NAME.fullmatch(name):
             raise SessionError(f"{name!r} cannot name a run; use letters, digits and . _ + - (100 at most).")
+        _check_corpus(config)
         folder = runs_folder / name if name else _free_folder(runs_folder, config.preset or "run")
         try:
             runs_folder.mkdir(parents=True, exist_ok=True)
@@ -87,7 +89,7 @@ class Session:
     @property
     def alive(self) -> bool:
         """Whether the thread still trains."""
-        return self._thread.is_alive()
+        return not self._done.is_set()
 
     def stop(self) -> None:
         """Ask it to save and end. Returns at once."""
@@ -95,7 +97,8 @@ class Session:
 
     def join(self, timeout: float | None = None) -> None:
         """Wait until it has ended, or for `timeout` seconds."""
-        self._thread.join(timeout)
+        # Not Thread.join: before Python 3.13 a Ctrl-C in it marks a running thread as ended (bpo-45274).
+        self._done.wait(timeout)
 
     def _train(self) -> None:
         try:
@@ -106,11 +109,28 @@ class Session:
             self.error = error
         finally:
             self._lock.release()
+            self._done.set()
             self._woken()
 
     def _woken(self) -> None:
         if self.wake:
             self.wake()
+
+
+def _check_corpus(config: RunConfig) -> None:
+    """Raise SessionError, before anything is written, for a corpus that is missing, no text or too short."""
+    from nexus_tui.data.corpus import CorpusError, load_corpus
+
+    try:
+        corpus = load_corpus(config.data.corpus)
+    except CorpusError as error:
+        raise SessionError(str(error)) from None
+    # A token is at least a byte: fewer bytes than a window takes can never fill one.
+    if len(corpus.data) * config.data.validation < config.data.window:
+        raise SessionError(
+            f"The corpus {corpus.name} is too short: {config.data.validation:.0%} of its {len(corpus.data):,} "
+            f"bytes do not fill a window of {config.data.window}; use a longer text or a smaller data.window."
+        )
 
 
 def _free_folder(runs_folder: Path, preset: str) -> Path:
