@@ -36,7 +36,8 @@ class JambaConfig(BaseModel):
     def _divides(self) -> Self:
         if self.hidden_size % self.num_attention_heads:
             raise ValueError(
-                f"hidden_size {self.hidden_size} is not a multiple of num_attention_heads {self.num_attention_heads}"
+                f"hidden_size {self.hidden_size} is not a multiple of "
+                f"num_attention_heads {self.num_attention_heads}"
             )
         if self.num_attention_heads % self.num_key_value_heads:
             raise ValueError(
@@ -45,7 +46,8 @@ class JambaConfig(BaseModel):
             )
         if self.attn_layer_offset >= self.attn_layer_period:
             raise ValueError(
-                f"attn_layer_offset {self.attn_layer_offset} is not below attn_layer_period {self.attn_layer_period}"
+                f"attn_layer_offset {self.attn_layer_offset} is not below "
+                f"attn_layer_period {self.attn_layer_period}"
             )
         return self
 

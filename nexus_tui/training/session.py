@@ -128,7 +128,7 @@ def _check_corpus(config: RunConfig) -> None:
     # A token is at least a byte: fewer bytes than a window takes can never fill one.
     if len(corpus.data) * config.data.validation < config.data.window:
         raise SessionError(
-            f"The corpus {corpus.name} is too short: {config.data.validation:.0%} of its {len(corpus.data):,} "
+            f"{corpus.name} is too short: {config.data.validation:.0%} of its {len(corpus.data):,} "
             f"bytes do not fill a window of {config.data.window}; use a longer text or a smaller data.window."
         )
 
