@@ -13,6 +13,7 @@ from nexus_tui.config import RunConfig
 from nexus_tui.data.corpus import load_corpus
 from nexus_tui.data.dataset import prepare
 from nexus_tui.data.tokenizer import load_tokenizer
+from nexus_tui.lm import decoding
 from nexus_tui.lm.generation import Sampling
 from nexus_tui.lm.hybrid import parameter_count
 from nexus_tui.lm.pretrained import load_model
@@ -104,6 +105,7 @@ class Trainer:
         self._learner = Learner(config, dataset)
         self._activity("compiling the kernels (once on a machine)")
         warm_up()
+        decoding.warm_up(self._learner.model)
         if self._run.started is None:
             self._append(
                 j.StartedEvent(

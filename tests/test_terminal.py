@@ -1,0 +1,139 @@
+"""The real program in a real pseudo-terminal, by keyboard: new run, watch, compare, sample, quit, resume."""
+
+import re
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pexpect
+import pyte
+import pytest
+
+from nexus_tui.runs.run import Run
+
+ROWS, COLUMNS = 24, 80
+
+
+class Terminal:
+    """A program and the screen that it has drawn."""
+
+    def __init__(self, *command: str, env: dict[str, str]) -> None:
+        self._screen = pyte.Screen(COLUMNS, ROWS)
+        self._stream = pyte.ByteStream(self._screen)
+        self.process = pexpect.spawn(
+            sys.executable, ["-m", "nexus_tui", *command], dimensions=(ROWS, COLUMNS), env=env, timeout=5
+        )
+
+    def text(self) -> str:
+        """What stands on the screen now."""
+        try:
+            while True:
+                self._stream.feed(self.process.read_nonblocking(65_536, timeout=0.05))
+        except (pexpect.TIMEOUT, pexpect.EOF):
+            pass
+        return "\n".join(self._screen.display)
+
+    def wait(self, pattern: str, seconds: float = 60) -> str:
+        """The screen, once it matches."""
+        return self.until(lambda text: re.search(pattern, text) is not None, pattern, seconds)
+
+    def until(self, holds: Callable[[str], bool], what: str, seconds: float = 60) -> str:
+        end = time.monotonic() + seconds
+        while not holds(text := self.text()):
+            assert time.monotonic() < end, f"no {what!r} on the screen:\n{text}"
+        return text
+
+    def press(self, *keys: str) -> None:
+        for key in keys:
+            self.process.send(key)
+            time.sleep(0.15)
+
+
+@pytest.fixture
+def terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Terminal]:
+    import os
+
+    env = {
+        **os.environ,
+        "TERM": "xterm-256color",
+        "COLORTERM": "truecolor",
+        "XDG_STATE_HOME": str(tmp_path / "state"),
+    }
+    env.pop("NO_COLOR", None)
+    return lambda *command: Terminal(*command, env=env)
+
+
+def test_the_main_job_by_keyboard(terminal: Callable[..., Terminal], tmp_path: Path, corpus: Path) -> None:
+    runs = tmp_path / "runs"
+    screen = terminal(str(runs))
+    screen.wait("new run")
+    screen.press("n")
+    screen.wait("New run")
+    screen.press(
+        "\x1b[B", "\x1b[B", "\t", str(corpus), "\t", "60", "\t", "mine"
+    )  # the third model is nexus-tiny
+    screen.wait("mine")
+    screen.press("\r")
+    screen.wait(r"mine +● training")
+    screen.wait(r"step +[1-9]\d* / 60")
+    screen.wait(r"mine +✓ finished", 120)
+
+    run = Run(runs / "mine")
+    assert (run.state, run.step) == ("finished", 60)
+    assert list(run.checkpoints) == ["step_50", "step_60"]
+    best = min(run.evaluations, key=lambda e: e.loss)
+    text = screen.wait(f"★ best {best.loss:.4f}")
+    assert f"train {run.evaluations[-1].train_loss:.4f}"[:10] in text
+
+    screen.press("3")
+    text = screen.wait(f"★ {best.step} is the best of 2: {best.loss:.4f}")
+    for evaluation in run.evaluations:
+        assert f"{evaluation.loss:.4f}" in text
+    screen.press("\r")
+    screen.wait("temperature")
+    screen.press("\x12")  # ctrl+r
+    screen.wait(r"done +\d+ tokens", 60)
+    screen.press("\x1b", "\x1b", "q")
+    screen.process.expect(pexpect.EOF, timeout=20)
+    screen.process.close()
+    assert screen.process.exitstatus == 0
+
+
+def test_quitting_while_training_saves_and_the_run_resumes(
+    terminal: Callable[..., Terminal], tmp_path: Path, corpus: Path
+) -> None:
+    runs = tmp_path / "runs"
+    screen = terminal(str(runs))
+    screen.wait("new run")
+    screen.press("n")
+    screen.wait("New run")
+    screen.press("\x1b[B", "\x1b[B", "\t", str(corpus), "\t", "5000", "\t", "mine", "\r")
+    screen.wait(r"step +[1-9][\d,]* / 5,000")
+    screen.press("p")
+    screen.wait("paused")
+    screen.press("p")
+    screen.wait(r"● training")
+    screen.press("q")
+    screen.wait("save and stop")
+    screen.press("s")
+    screen.process.expect(pexpect.EOF, timeout=60)
+    run = Run(runs / "mine")
+    assert run.state == "stopped"
+    newest = run.newest_checkpoint()
+    assert newest
+    assert newest.step == run.step
+    stopped_at = run.step
+
+    screen = terminal(str(runs))
+    screen.wait("mine")
+    screen.press("r")
+    screen.until(lambda _: run.refresh() and run.step > stopped_at, "step beyond the stop")
+    screen.press("\x03")  # ctrl+c
+    screen.until(lambda _: not screen.process.isalive() or "save and stop" in screen.text(), "end")
+    if screen.process.isalive():
+        screen.press("s")
+        screen.process.expect(pexpect.EOF, timeout=60)
+    run.refresh()
+    assert run.state == "stopped"
+    assert [branch.start for branch in run.branches] == [0, stopped_at]
