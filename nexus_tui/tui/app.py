@@ -227,6 +227,12 @@ class NexusApp(App[str]):
         running = self.training
         return f"{running.name} is being trained here; stop it first (2, then S)." if running else ""
 
+    def why_no_resume(self, run: Run) -> str:
+        """Why a run cannot go on here now; empty if it can."""
+        if run.foreign or run.kind != "run" or run in self.shipped:
+            return f"{run.name} is a record to look at; it cannot go on from here."
+        return f"{run.name} is being trained." if run.holder else self.why_no_training()
+
     async def start(self, model: str, overrides: list[str], name: str) -> None:
         """Begin a new run; `show_session` then shows it. Raises LaunchError."""
         if reason := self.why_no_training():
@@ -237,7 +243,7 @@ class NexusApp(App[str]):
     async def resume(self, run: Run, which: str | int | None = None) -> None:
         """Go on training a run from a checkpoint (None: the newest) and show it, or say why not."""
         try:
-            if reason := self.why_no_training():
+            if reason := self.why_no_resume(run):
                 raise LaunchError(reason)
             self.session = await asyncio.to_thread(self._launcher.resume, run.folder, which)
             self.show_session()

@@ -16,7 +16,7 @@ from nexus_tui.tui.keys import bindings
 from nexus_tui.tui.lines import Line, Lines, spread
 from nexus_tui.tui.listing import Column, Listing, Row
 from nexus_tui.tui.safe import plain
-from nexus_tui.tui.screen import ModeScreen, why_no_resume
+from nexus_tui.tui.screen import ModeScreen
 from nexus_tui.tui.welcome import Welcome
 
 if TYPE_CHECKING:
@@ -104,7 +104,8 @@ class RunsScreen(ModeScreen):
 
         app = self.nexus
         now = app.clock().timestamp()
-        shown = sorted((run for run in self._all if contains(run, self._wanted)), key=recency)
+        ordered = [*sorted(app.runs, key=recency), *sorted(app.shipped, key=recency)]
+        shown = [run for run in ordered if contains(run, self._wanted)]
         self.listing.show([Row(str(run.folder), cells(run, now)) for run in shown])
         self._divide(len(shown) + 2)
         if first and app.current:
@@ -157,7 +158,7 @@ class RunsScreen(ModeScreen):
         if run is None:
             return "There is no run here; n begins one."
         if action == "resume":
-            return why_no_resume(run) or self.nexus.why_no_training()
+            return self.nexus.why_no_resume(run)
         return ""
 
     @on(Listing.Opened)

@@ -11,7 +11,6 @@ from nexus_tui.tui.keybar import KeyBar
 from nexus_tui.tui.keys import BY_ID, Key, Where, keys_at
 
 if TYPE_CHECKING:
-    from nexus_tui.runs.run import Run
     from nexus_tui.tui.app import NexusApp
 
 WIDTHS = [(0, "-tiny"), (80, "-narrow"), (110, "-normal"), (150, "-wide")]
@@ -70,13 +69,6 @@ class ModeScreen(Screen[None]):
         self.nexus.look()
         self.record_changed()
         self.show_keys()
-
-
-def why_no_resume(run: Run) -> str:
-    """Why a run cannot go on from here, whoever asks; empty if it can."""
-    if run.foreign or run.kind == "recorded":
-        return f"{run.name} is a record to look at; it has no weights to go on from."
-    return f"{run.name} is being trained." if run.holder else ""
 
 
 async def perform(screen: Screen[Any], key: Key) -> None:

@@ -19,7 +19,7 @@ from nexus_tui.tui.lines import Lines
 from nexus_tui.tui.metrics import AXES, METRICS, Axis, RunCurves
 from nexus_tui.tui.pace import pace
 from nexus_tui.tui.run_chart import RunChart
-from nexus_tui.tui.screen import ModeScreen, why_no_resume
+from nexus_tui.tui.screen import ModeScreen
 from nexus_tui.tui.side import newest_event, side
 
 COARSE = 20
@@ -143,7 +143,7 @@ class TrainingScreen(ModeScreen):
         if action == "resume":
             if run is None:
                 return "No run is open; 1 lists the runs."
-            return why_no_resume(run) or self.nexus.why_no_training()
+            return self.nexus.why_no_resume(run)
         return ""
 
     # Steering --------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import pytest
 from textual.pilot import Pilot
 
 from nexus_tui.runs.lock import RunLock
+from nexus_tui.runs.store import Runs
 from nexus_tui.training.control import Act, Control
 from nexus_tui.tui import theme
 from nexus_tui.tui.app import NexusApp
@@ -81,6 +82,18 @@ def _same_everywhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.chdir(tmp_path)
     theme.use_ascii(False)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_shipped(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    """No recorded runs, so that what is shipped changes no test; `shipped` is for those that want them."""
+    if "shipped" not in request.fixturenames:
+        monkeypatch.setattr(Runs, "shipped", lambda _: [])
+
+
+@pytest.fixture
+def shipped() -> None:
+    """The recorded runs are there."""
 
 
 @pytest.fixture

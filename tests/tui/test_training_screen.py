@@ -8,7 +8,6 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from nexus_tui.runs.store import Runs
 from nexus_tui.training import control as c
 from nexus_tui.tui.app import NexusApp
 from nexus_tui.tui.dialogs import ChoiceDialog, LineDialog
@@ -77,8 +76,7 @@ async def test_how_it_ended(make_app: Make, folder: Path, reason: str, sign: str
         assert ("failed: the disk is on fire" in text(app)) == (reason == "failed")
 
 
-async def test_without_a_run_it_says_where_to_go(make_app: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Runs, "shipped", lambda _: [])
+async def test_without_a_run_it_says_where_to_go(make_app: Make) -> None:
     app = make_app()
     async with app.run_test(size=(80, 24)) as pilot:
         await opened(pilot)
