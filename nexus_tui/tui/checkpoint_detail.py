@@ -20,9 +20,15 @@ LABEL = 10
 """Cells of the column of labels."""
 
 
-def describe(run: Run, row: Row, mark: Span | None, width: int) -> list[Line]:
-    """The lines about a checkpoint; `mark` is what hashing its files has shown, in place of its weights."""
+def describe(run: Run, row: Row, mark: Span | None, again: Span | None, width: int) -> list[Line]:
+    """The lines about a checkpoint.
+
+    `mark` is what hashing its files has shown, in place of its weights; `again`, what computing its loss
+    anew has.
+    """
     facts = [("weights", [mark] if mark else _weights(row)), *_facts(run, row)]
+    if again:
+        facts.insert(1, ("checked", [again]))
     lines = flow(_drawn(_title(row)), width)
     for label, spans in facts:
         lines += flow(_drawn(spans), width, (label, "muted"), LABEL)
@@ -103,11 +109,13 @@ class CheckpointDetail(LinesView):
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._about: tuple[Run, Row, Span | None] | None = None
+        self._about: tuple[Run, Row, Span | None, Span | None] | None = None
 
-    def tell(self, run: Run | None, row: Row | None, mark: Span | None = None) -> None:
-        """Describe a checkpoint, or nothing; `mark` as in `describe`."""
-        before, self._about = self._about, (run, row, mark) if run and row else None
+    def tell(
+        self, run: Run | None, row: Row | None, mark: Span | None = None, again: Span | None = None
+    ) -> None:
+        """Describe a checkpoint, or nothing; `mark` and `again` as in `describe`."""
+        before, self._about = self._about, (run, row, mark, again) if run and row else None
         another = before is None or self._about is None or before[1].name != self._about[1].name
         self._wrap(top=another)
 

@@ -26,9 +26,13 @@ from nexus_tui.tui.keys import Where, bindings
 from nexus_tui.tui.lines import Line, Lines, Span, spread, width_of
 from nexus_tui.tui.listing import Listing
 from nexus_tui.tui.playground_screen import PlaygroundScreen
+from nexus_tui.tui.reevaluator import Reevaluator
 from nexus_tui.tui.safe import plain
 from nexus_tui.tui.screen import ModeScreen
 from nexus_tui.tui.story import state
+
+GLANCE = 0.1
+"""Seconds between two looks at how far a re-evaluation is."""
 
 
 class CheckpointsScreen(ModeScreen):
@@ -45,10 +49,17 @@ class CheckpointsScreen(ModeScreen):
         self._drawn: tuple[object, ...] = ()
         self._verified: dict[str, Span] = {}
         """By checkpoint name: what hashing its files has shown so far."""
+        self._again: dict[str, Span] = {}
+        """By checkpoint name: what computing its loss anew has shown so far."""
+        self._reevaluator: Reevaluator | None = None
 
     def on_mount(self) -> None:
         """Rules of the kind that this terminal can draw."""
         self.set_class(theme.glyphs().ascii, "-ascii")
+
+    def on_unmount(self) -> None:
+        """Leave no thread computing."""
+        self._cancel()
 
     def compose(self) -> ComposeResult:
         """Head, verdict, list and detail, footer."""
@@ -83,7 +94,8 @@ class CheckpointsScreen(ModeScreen):
         if not self.is_mounted:
             return
         if run is not self._run:
-            self._run, self._verified = run, {}
+            self._cancel()
+            self._run, self._verified, self._again = run, {}, {}
             self.table.forget()
         now = self.nexus.clock().timestamp()
         news = (signature(run), run.state, int(now // 60)) if run else (None,)
@@ -134,7 +146,8 @@ class CheckpointsScreen(ModeScreen):
         """Say what is known of the row under the cursor."""
         row = self.row
         mark = self._verified.get(row.name) if row else None
-        self.query_one(CheckpointDetail).tell(self._run, row, mark)
+        again = self._again.get(row.name) if row else None
+        self.query_one(CheckpointDetail).tell(self._run, row, mark, again)
         self.query_one(CheckpointChart).point_at(row)
         self.show_keys()
 
@@ -150,7 +163,7 @@ class CheckpointsScreen(ModeScreen):
 
     def why_not(self, action: str) -> str:
         """Each action needs a row, most of them its files."""
-        if action not in ("sample", "resume", "verify", "copy_path"):
+        if action not in ("sample", "resume", "verify", "reevaluate", "copy_path"):
             return ""
         row = self.row
         if row is None:
@@ -160,7 +173,16 @@ class CheckpointsScreen(ModeScreen):
         if row.checkpoint is None:
             state = row.weights or "not saved"
             return f"The weights of step {row.step:,} are {state}; choose another checkpoint."
+        if action == "reevaluate":
+            return self._why_not_reevaluate(row)
         return self._why_not_resume(row.checkpoint) if action == "resume" else ""
+
+    def _why_not_reevaluate(self, row: Row) -> str:
+        if row.evaluation is None:
+            return f"Step {row.step:,} was never evaluated, so there is no loss to compare with."
+        if self._reevaluator and self._reevaluator.live:
+            return f"{self._reevaluator.checkpoint} is being re-evaluated; esc cancels that."
+        return ""
 
     def _why_not_resume(self, checkpoint: Checkpoint) -> str:
         if not checkpoint.resumable:
@@ -188,7 +210,10 @@ class CheckpointsScreen(ModeScreen):
             self.table.go_to(best)
 
     async def action_back(self) -> None:
-        """Go to the training screen."""
+        """Cancel the re-evaluation; else go to the training screen."""
+        if self._reevaluator and self._cancel():
+            self._tell(self._reevaluator)
+            return
         await self.nexus.switch_mode("training")
 
     async def action_verify(self) -> None:
@@ -209,6 +234,45 @@ class CheckpointsScreen(ModeScreen):
             self._verified[row.name] = found
             self._draw()
             self.nexus.say(f"Step {row.step:,} is {found[0]}", found[1])
+
+    async def action_reevaluate(self) -> None:
+        """Hash every file, then compute the loss anew and compare it with the journalled one."""
+        row, run = self.row, self._run
+        if row and run and row.checkpoint:
+            job = self._reevaluator = Reevaluator(run.folder, row.name)
+            self.run_worker(
+                self._reevaluate(job, run, row, row.checkpoint), group="reevaluate", exit_on_error=False
+            )
+
+    async def _reevaluate(self, job: Reevaluator, run: Run, row: Row, checkpoint: Checkpoint) -> None:
+        self._tell(job)
+        await self._verify(run, row, checkpoint)
+        if run is self._run and not job.stopped:
+            words, role = self._verified[row.name]
+            if role == "good":
+                job.start()
+            else:
+                job.fail(words)
+        while job.live:
+            self._tell(job)
+            await asyncio.sleep(GLANCE)
+        if run is self._run and self.is_mounted:
+            self._tell(job)
+            words, role = job.news
+            self.nexus.say(f"Step {row.step:,} {words}", role)
+
+    def _tell(self, job: Reevaluator) -> None:
+        """Show how far a re-evaluation is, if that is news."""
+        if self._reevaluator is job and self._again.get(job.checkpoint) != job.news:
+            self._again[job.checkpoint] = job.news
+            self._describe()
+
+    def _cancel(self) -> bool:
+        """End the re-evaluation; whether there was one."""
+        if self._reevaluator is None or not self._reevaluator.live:
+            return False
+        self._reevaluator.stop()
+        return True
 
     def action_copy_path(self) -> None:
         """Copy the checkpoint's path."""

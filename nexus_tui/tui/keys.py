@@ -122,7 +122,8 @@ TABLE: tuple[Key, ...] = (
     Key("checkpoints.verify", "v", "verify", "verify", "Hash every file of this checkpoint against its manifest.", "checkpoints", 3),
     Key("checkpoints.copy", "y", "copy_path", "copy path", "Copy the path of this checkpoint.", "checkpoints", 4),
     Key("checkpoints.best", "b", "best", "best", "Go to the true best.", "checkpoints", 5),
-    Key("checkpoints.back", "escape", "back", "back", "Go to the training screen.", "checkpoints", palette=False),
+    Key("checkpoints.reevaluate", "V", "reevaluate", "re-evaluate", "Verify this checkpoint, and compute its loss anew to compare with the journal's.", "checkpoints", 6),
+    Key("checkpoints.back", "escape", "back", "back", "Cancel the re-evaluation; else go to the training screen.", "checkpoints", palette=False),
     # -- playground -------------------------------------------------------------------------------------
     Key("playground.generate", "ctrl+r", "generate", "generate", "Write what follows the prompt.", "playground", 1),
     Key("playground.stop", "escape", "stop", "stop", "Stop writing; else leave the field; else leave this screen.", "playground", 2),

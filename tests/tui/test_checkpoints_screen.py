@@ -1,13 +1,18 @@
 """The checkpoints screen: every checkpoint on record, and which one is truly the best."""
 
+import json
 import shutil
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
 
+from nexus_tui.config import RunConfig
 from nexus_tui.runs.run import Run
+from nexus_tui.training import reevaluate
+from nexus_tui.training.session import Session
 from nexus_tui.tui.app import NexusApp
 from nexus_tui.tui.checkpoint_rows import false_claims, rows, verdict
 from nexus_tui.tui.checkpoint_table import COLUMNS
@@ -254,6 +259,118 @@ async def test_verifying_names_the_file_that_was_changed(make_app: Make, trained
         await until(pilot, lambda: "damaged" in line(app, "1,600   1.4110   1.5310"))
         assert "model.safetensors is damaged" in text(app).replace("\n", " ")
         assert screen.row is not None and screen.row.step == 1600
+
+
+# Re-evaluating -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def genuine(folder: Path, small: RunConfig) -> Path:
+    """A run that was really trained, and so has a loss that can be computed again."""
+    session = Session.start(folder, small, "genuine")
+    session.join()
+    assert session.error is None, session.error
+    return session.folder
+
+
+def contents(run: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in sorted(run.rglob("*")) if path.is_file()}
+
+
+def words(app: NexusApp) -> str:
+    """The screen with its line breaks undone."""
+    return " ".join(text(app).split())
+
+
+async def test_a_loss_computed_anew_agrees_with_the_journal(make_app: Make, genuine: Path) -> None:
+    before = contents(genuine)
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await show(pilot)
+        assert screen.row is not None and screen.row.evaluation is not None
+        loss = f"{screen.row.evaluation.loss:.4f}"
+        await press(pilot, "V")
+        await until(pilot, lambda: "(agrees)" in words(app))
+        assert f"re-evaluated: {loss}, journalled {loss}, difference 0.0000 (agrees)" in words(app)
+        assert "match their SHA-256" in words(app)
+    assert contents(genuine) == before
+
+
+async def test_a_journalled_loss_that_is_not_the_weights_is_flagged(make_app: Make, genuine: Path) -> None:
+    journal = genuine / "journal.jsonl"
+    events = [json.loads(line) for line in journal.read_text().splitlines()]
+    for event in events:
+        if event["event"] == "evaluated":
+            event["loss"] -= 0.01
+    journal.write_text("".join(json.dumps(event) + "\n" for event in events))
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await show(pilot)
+        await press(pilot, "V")
+        await until(pilot, lambda: "(DIFFERS)" in words(app))
+        assert "difference +0.0100 (DIFFERS)" in words(app)
+
+
+async def test_what_cannot_be_computed_anew_says_why(make_app: Make, genuine: Path, corpus: Path) -> None:
+    corpus.write_text(corpus.read_text().replace("thee", "thou"))
+    app = make_app()
+    async with app.run_test(size=(80, 40)) as pilot:
+        await show(pilot)
+        await press(pilot, "V")
+        await until(pilot, lambda: "not re-evaluated" in words(app))
+        assert "evaluated on another text, tokenizer or window" in words(app)
+
+
+async def test_damaged_weights_are_not_scored(make_app: Make, trained: Trained) -> None:
+    weights = trained.folder / "checkpoints" / "step_1400.1" / "model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    app = make_app(trained)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await show(pilot)
+        await press(pilot, "V")
+        await until(pilot, lambda: "not re-evaluated: damaged" in words(app))
+
+
+async def test_windows_are_counted_and_esc_cancels(
+    make_app: Make, trained: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on, left = threading.Event(), threading.Event()
+
+    def slow(_run: Run, _which: str, progress: Callable[[int, int], None]) -> None:
+        progress(1, 64)
+        go_on.wait(60)
+        try:
+            progress(2, 64)
+        finally:
+            left.set()
+        raise AssertionError("it went on after esc")
+
+    monkeypatch.setattr(reevaluate, "reevaluate", slow)
+    app = make_app(trained)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await show(pilot)
+        await press(pilot, "V")
+        await until(pilot, lambda: "re-evaluating: 1 of 64 windows" in words(app))
+        await press(pilot, "V")
+        assert "step_1400.1 is being re-evaluated; esc cancels that." in words(app)
+        await press(pilot, "escape")
+        await until(pilot, lambda: "re-evaluation cancelled" in words(app))
+        assert app.current_mode == "checkpoints"
+        go_on.set()
+        await until(pilot, left.is_set)
+        await press(pilot, "escape")
+        await until(pilot, lambda: app.current_mode == "training")
+
+
+async def test_one_never_evaluated_has_nothing_to_compare_with(make_app: Make, trained: Trained) -> None:
+    trained.save(1700)
+    app = make_app(trained)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await show(pilot)
+        await press(pilot, "end", "V")
+        assert "Step 1,700 was never evaluated, so there is no loss to compare with." in text(app)
 
 
 async def test_what_cannot_be_done_is_grey_and_says_why(make_app: Make, trained: Trained) -> None:
