@@ -53,13 +53,14 @@ def _checkpoints(rows: Sequence[Row], height: int) -> list[Line]:
 
 
 def _checkpoint(row: Row) -> Line:
-    faded = row.abandoned or row.checkpoint is None
+    lost = row.weights if row.weights in ("gone", "damaged") else ""
+    faded = row.abandoned or lost
     loss = fmt.loss(row.evaluation.loss) if row.evaluation else fmt.MISSING
     number, role = f"{row.step:>7,}", "best" if row.best else "faint" if faded else "text"
     if row.best:
         return ((f"{glyphs().star}{number}  {loss:>7}  {'best':>8}", role),)
-    word = "" if row.checkpoint else row.weights
-    if row.evaluation is not None and not word:
+    word = lost
+    if row.evaluation is not None and not lost:
         word = "unranked" if not row.ranked else "≈ tie" if row.tied else ""
     far = fmt.delta(row.delta) if row.ranked else ""
     return (
