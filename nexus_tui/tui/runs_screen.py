@@ -94,7 +94,7 @@ class RunsScreen(ModeScreen):
             return
         first, self._drawn = not self._drawn, news
         self.set_class(app.loaded and not app.runs, "-empty")
-        self.set_class(not app.loaded, "-loading")
+        self.set_class(not self._all, "-bare")
         if self._all:
             self._list(first)
         self.query_one("#title", Lines).show([self._title()])
