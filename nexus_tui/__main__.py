@@ -1,5 +1,21 @@
-"""`python -m nexus_tui` is `nexus-tui`."""
+"""`nexus-tui`, and `python -m nexus_tui`."""
 
-from nexus_tui.cli import main
+import sys
+from pathlib import Path
 
-main()
+
+def main() -> None:
+    """Run the program. The app on a folder needs no command line parser, which would double its start."""
+    arguments = sys.argv[1:]
+    if not arguments or (len(arguments) == 1 and Path(arguments[0]).is_dir()):
+        from nexus_tui.foreground import one_sentence, open_app
+
+        with one_sentence():
+            sys.exit(open_app(Path(arguments[0]) if arguments else None))
+    from nexus_tui.cli import main as commands
+
+    commands()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,18 +1,14 @@
 """The commands: parse, call, print. Each imports what it needs when it runs, so that `--help` is instant."""
 
 import json
-import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from nexus_tui import __version__
-
-THE_ANSWER_IS_NO, WRONG_INPUT, WORK_FAILED, INTERRUPTED = 1, 2, 3, 130
+from nexus_tui import __version__, foreground
+from nexus_tui.foreground import THE_ANSWER_IS_NO
 
 app = typer.Typer(
     name="nexus-tui",
@@ -42,7 +38,7 @@ def main() -> None:
     if not arguments or (arguments[0] not in commands and arguments[0] not in ("-h", "--help", "--version")):
         arguments = ["open", *arguments]
     debug = "--debug" in arguments
-    with _one_sentence(debug):
+    with foreground.one_sentence(debug):
         app([argument for argument in arguments if argument != "--debug"])
 
 
@@ -59,18 +55,7 @@ def open_app(
     runs: RunsOption = None,
 ) -> None:
     """Open the app on a runs folder or one run."""
-    _need_a_terminal()
-    from nexus_tui.runs.store import runs_folder
-    from nexus_tui.tui.app import NexusApp
-
-    chosen = folder or runs_folder(runs)
-    is_run = (chosen / "journal.jsonl").is_file() or (folder is not None and _is_foreign(folder))
-    nexus = NexusApp(chosen.parent if is_run else chosen, open_run=chosen.name if is_run else "")
-    outcome = nexus.run()
-    if nexus.session and nexus.session.alive:
-        if outcome != "keep":
-            nexus.session.stop()
-        _watch_to_the_end(nexus.session)
+    _exit(foreground.open_app(folder or runs))
 
 
 @app.command(epilog="Example: nexus-tui train --model nexus-tiny --set optimizer.lr=2e-3 --name first")
@@ -103,22 +88,24 @@ def train(
     from nexus_tui.training.session import Session
 
     root = runs_folder(runs)
-    if resume:
-        session = Session.resume(Runs(root).find(resume).folder, from_step or None)
-    else:
-        if from_step:
-            raise ConfigError("--from needs --resume RUN.")
-        overrides = list(settings or [])
-        if corpus:
-            overrides.append(f"data.corpus={json.dumps(corpus)}")
-        if steps:
-            overrides.append(f"budget.steps={steps}")
-        if seed >= 0:
-            overrides.append(f"run.seed={seed}")
-        if holdout:
-            overrides.append(f"data.holdout={holdout}")
-        session = Session.start(root, RunConfig.load(model, overrides), name)
-    _watch_to_the_end(session)
+    if from_step and not resume:
+        raise ConfigError("--from needs --resume RUN.")
+    overrides = list(settings or [])
+    if corpus:
+        overrides.append(f"data.corpus={json.dumps(corpus)}")
+    if steps:
+        overrides.append(f"budget.steps={steps}")
+    if seed >= 0:
+        overrides.append(f"run.seed={seed}")
+    if holdout:
+        overrides.append(f"data.holdout={holdout}")
+
+    def begin() -> Session:
+        if resume:
+            return Session.resume(Runs(root).find(resume).folder, from_step or None)
+        return Session.start(root, RunConfig.load(model, overrides), name)
+
+    _exit(foreground.train_to_the_end(begin))
 
 
 @app.command(epilog="Example: nexus-tui runs --json")
@@ -311,60 +298,10 @@ def corpora(as_json: JsonOption = False) -> None:
         print("\n".join(known()))
 
 
-def _watch_to_the_end(session: Any) -> None:
-    """Print a session's progress until it ends. Ctrl-C asks it to save and stop."""
-    from nexus_tui import console
-
-    interrupted = False
-    while True:
-        try:
-            ended = console.follow(session)
-            break
-        except KeyboardInterrupt:
-            if not interrupted:
-                print("\nsaving and stopping …", file=sys.stderr)
-            interrupted = True
-            session.stop()
-    if session.error or ended == "failed":
-        raise typer.Exit(WORK_FAILED)
-    if interrupted:
-        raise typer.Exit(INTERRUPTED)
-
-
-def _is_foreign(path: Path) -> bool:
-    """Whether a path is another tool's run. Raises RunError, in one sentence, if it cannot be read."""
-    if not path.exists() or any(path.glob("*/journal.jsonl")):
-        return False
-    from nexus_tui.interop.opening import open_foreign
-
-    return open_foreign(path) is not None
-
-
-def _need_a_terminal() -> None:
-    if not (sys.stdin.isatty() and sys.stdout.isatty()) or os.environ.get("TERM", "dumb") == "dumb":
-        print(
-            "The app needs a terminal that can draw; elsewhere there are: nexus-tui train, runs, sample.",
-            file=sys.stderr,
-        )
-        raise typer.Exit(WRONG_INPUT)
+def _exit(status: int) -> None:
+    if status:
+        raise typer.Exit(status)
 
 
 def _print_json(value: Any) -> None:
     print(json.dumps(value, ensure_ascii=False))
-
-
-@contextmanager
-def _one_sentence(debug: bool) -> Iterator[None]:
-    """Let a failure that a user can cause end in one sentence; with `--debug`, in a traceback."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
-    except Exception as error:
-        if debug:
-            raise
-        print(f"nexus-tui: {error}", file=sys.stderr)
-        sys.exit(WRONG_INPUT if type(error).__module__.startswith("nexus_tui") else WORK_FAILED)

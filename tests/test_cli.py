@@ -15,6 +15,7 @@ import pytest
 
 from nexus_tui import cli
 from nexus_tui.config import RunConfig
+from nexus_tui.foreground import INTERRUPTED
 from nexus_tui.runs.run import Run
 
 
@@ -146,7 +147,8 @@ def test_models_and_corpora(shell: Callable[..., Result]) -> None:
     assert "tinyshakespeare" in json.loads(shell("corpora", "--json").out)
 
 
-def test_ctrl_c_saves_and_stops(model: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_saves_and_stops(model: str, tmp_path: Path, number: signal.Signals) -> None:
     command = [sys.executable, "-m", "nexus_tui", "train", "--model", model, "--runs", str(tmp_path)]
     process = subprocess.Popen(
         [*command, "--steps", "100000", "--name", "run"],
@@ -157,9 +159,9 @@ def test_ctrl_c_saves_and_stops(model: str, tmp_path: Path) -> None:
     while not (tmp_path / "run" / "journal.jsonl").exists() or Run(tmp_path / "run").step < 5:
         assert process.poll() is None
         time.sleep(0.01)
-    os.kill(process.pid, signal.SIGINT)
+    os.kill(process.pid, number)
     _, err = process.communicate(timeout=60)
-    assert process.returncode == cli.INTERRUPTED
+    assert process.returncode == INTERRUPTED
     assert "saving and stopping" in err
     run = Run(tmp_path / "run")
     assert run.state == "stopped"

@@ -191,7 +191,8 @@ class Run:
     @property
     def total_steps(self) -> int:
         """How many steps are planned; 0 if the run does not say."""
-        return int(self.setting("budget.steps", 0))
+        steps = self.setting("budget.steps", 0)
+        return steps if isinstance(steps, int) else 0
 
     @property
     def ended(self) -> j.EndedEvent | None:

@@ -251,7 +251,10 @@ class Trainer:
         )
         self._run.refresh()
         ranked = truth.best(self._run)
-        link_best(self._run.folder, ranked.checkpoint if ranked else None)
+        try:
+            link_best(self._run.folder, ranked.checkpoint if ranked else None)
+        except OSError as error:
+            self._fault(f"the link `best` could not be moved: {error}")
         self._predict()
 
     def _predict(self) -> None:

@@ -1,0 +1,94 @@
+"""A process in the foreground of a terminal: the app, a training run to its end, and how either ends.
+
+Needs no command line parser, so that the app alone starts without one.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+THE_ANSWER_IS_NO, WRONG_INPUT, WORK_FAILED, INTERRUPTED = 1, 2, 3, 130
+
+
+def open_app(folder: Path | None = None) -> int:
+    """Open the app on a runs folder ($NEXUS_RUNS, else ./runs) or one run. Returns the exit status."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()) or os.environ.get("TERM", "dumb") == "dumb":
+        print(
+            "The app needs a terminal that can draw; elsewhere there are: nexus-tui train, runs, sample.",
+            file=sys.stderr,
+        )
+        return WRONG_INPUT
+    from nexus_tui.tui.app import NexusApp
+
+    chosen = folder or Path(os.environ.get("NEXUS_RUNS") or "runs")
+    is_run = (chosen / "journal.jsonl").is_file() or (folder is not None and _is_foreign(folder))
+    nexus = NexusApp(chosen.parent if is_run else chosen, open_run=chosen.name if is_run else "")
+    outcome = nexus.run()
+    session = nexus.session
+    if session and session.alive:
+        if outcome != "keep":
+            session.stop()
+        return train_to_the_end(lambda: session)
+    return nexus.return_code or 0
+
+
+def train_to_the_end(begin: Callable[[], Any]) -> int:
+    """Begin a session and print its progress until it ends. Returns the exit status.
+
+    Ctrl-C and SIGTERM ask it to save and stop. They come by a handler and not as KeyboardInterrupt, which
+    could strike anywhere and leave the trainer's thread running behind an exit that waits for it.
+    """
+    signals: list[int] = []
+    sessions: list[Any] = []
+
+    def stop(number: int, _: object) -> None:
+        if not signals:
+            os.write(2, "\nsaving and stopping …\n".encode())
+        signals.append(number)
+        for session in sessions:
+            session.stop()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        sessions.append(begin())
+        if signals:
+            sessions[0].stop()
+        from nexus_tui import console
+
+        ended = console.follow(sessions[0])
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if sessions[0].error or ended == "failed":
+        return WORK_FAILED
+    return INTERRUPTED if signals else 0
+
+
+@contextmanager
+def one_sentence(debug: bool = False) -> Iterator[None]:
+    """Let a failure that a user can cause end in one sentence; with `debug`, in a traceback."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except Exception as error:
+        if debug:
+            raise
+        print(f"nexus-tui: {error}", file=sys.stderr)
+        sys.exit(WRONG_INPUT if type(error).__module__.startswith("nexus_tui") else WORK_FAILED)
+
+
+def _is_foreign(path: Path) -> bool:
+    """Whether a path is another tool's run. Raises RunError, in one sentence, if it cannot be read."""
+    if not path.exists() or any(path.glob("*/journal.jsonl")):
+        return False
+    from nexus_tui.interop.opening import open_foreign
+
+    return open_foreign(path) is not None
