@@ -264,11 +264,11 @@ def sample(
             }
         )
         return
-    from nexus_tui import console
+    from nexus_tui.untrusted import visible
 
-    print(console.safe(text), end="", flush=True)
+    print(visible(text), end="", flush=True)
     for piece in pieces:
-        print(console.safe(piece.text), end="", flush=True)
+        print(visible(piece.text), end="", flush=True)
     print()
 
 

@@ -14,20 +14,9 @@ from nexus_tui.runs import journal as j
 from nexus_tui.runs import truth
 from nexus_tui.runs.run import Run
 from nexus_tui.training.session import Session
+from nexus_tui.untrusted import visible
 
 _WEIGHTS = {"here": "", "elsewhere": "weights not here", "gone": "weights gone"}
-
-
-def safe(text: str) -> str:
-    """Text with its control characters made visible (␛), so that a terminal shows them and obeys none."""
-    return "".join(
-        c
-        if c in "\n\t" or c.isprintable()
-        else chr(0x2400 + ord(c))
-        if ord(c) < 0x20
-        else "\N{REPLACEMENT CHARACTER}"
-        for c in text
-    )
 
 
 def run_row(run: Run) -> dict[str, Any]:
@@ -54,9 +43,9 @@ def print_runs(runs: list[Run]) -> None:
     for run in runs:
         row = run_row(run)
         table.add_row(
-            safe(row["name"]),
+            visible(row["name"]),
             row["state"],
-            safe(str(row["model"] or "")),
+            visible(str(row["model"] or "")),
             f"{row['step']:,} / {row['steps']:,}",
             _number(row["best_loss"]),
             _number(row["best_bits_per_byte"]),
@@ -134,7 +123,7 @@ def print_forecast(told: dict[str, Any]) -> None:
             interval,
             _number(row["actual"]),
             {True: "✓ inside", False: "✗ outside", None: ""}[row["inside"]],
-            safe(row["method"]),
+            visible(row["method"]),
         )
     printer().print(table)
     if past["intervals"]:
@@ -209,7 +198,7 @@ class _Lines:
 
     def line(self, text: str) -> None:
         """Print one line."""
-        print(safe(text), flush=True)
+        print(visible(text), flush=True)
 
 
 class _Bar(_Lines):
@@ -250,7 +239,7 @@ class _Bar(_Lines):
 
     def line(self, text: str) -> None:
         """Print one line above the bar."""
-        self._progress.console.print(Text(safe(text)))
+        self._progress.console.print(Text(visible(text)))
 
 
 def describe(event: j.AnyEvent) -> str:
@@ -314,8 +303,8 @@ def _table(*columns: str) -> Table:
 
 
 def printer() -> Console:
-    """Standard output; into a file or pipe, wide enough for every column."""
-    return Console() if sys.stdout.isatty() else Console(width=160)
+    """Standard output; into a file or pipe, wide enough for every column. Names are text, never markup."""
+    return Console(markup=False, width=None if sys.stdout.isatty() else 160)
 
 
 def _finite(value: float) -> float | None:

@@ -2,9 +2,10 @@
 
 from rich.text import Text
 
-from nexus_tui.console import printer, safe
+from nexus_tui.console import printer
 from nexus_tui.runs.audit import Audit, Verdict
 from nexus_tui.training.reevaluate import Reevaluation
+from nexus_tui.untrusted import visible
 
 _STYLES = {
     Verdict.TRUE: "green",
@@ -19,22 +20,22 @@ _STYLES = {
 def print_audit(audit: Audit) -> None:
     """A run's verdicts, a line each with its reason below."""
     out = printer()
-    out.print(Text(safe(f"{audit.run.name}: {_best(audit)}")), soft_wrap=True)
+    out.print(Text(visible(f"{audit.run.name}: {_best(audit)}")), soft_wrap=True)
     width = max((len(judged.verdict) for judged in audit.judged), default=0)
     for judged in audit.judged:
         step = "" if judged.claim.step is None else f" → step {judged.claim.step}"
         line = Text("  ")
         line.append(f"{judged.verdict.value:{width}}", _STYLES[judged.verdict])
-        line.append(safe(f"  {judged.claim.name}{step}"))
+        line.append(visible(f"  {judged.claim.name}{step}"))
         out.print(line, soft_wrap=True)
         for sentence in filter(None, (judged.reason, judged.cause)):
-            out.print(Text(safe(f"  {'':{width}}  {sentence.rstrip('.')}.")), soft_wrap=True)
+            out.print(Text(visible(f"  {'':{width}}  {sentence.rstrip('.')}.")), soft_wrap=True)
     if not audit.judged:
         out.print("  nothing claims to be the best", style="dim")
     for sentence in audit.damaged:
-        out.print(Text(safe(f"  damaged: {sentence}"), "bold red"), soft_wrap=True)
+        out.print(Text(visible(f"  damaged: {sentence}"), "bold red"), soft_wrap=True)
     for remark in audit.remarks:
-        out.print(Text(safe(f"  note: {remark}."), "dim"), soft_wrap=True)
+        out.print(Text(visible(f"  note: {remark}."), "dim"), soft_wrap=True)
 
 
 def print_reevaluation(result: Reevaluation) -> None:

@@ -169,3 +169,9 @@ def test_ctrl_c_saves_and_stops(model: str, tmp_path: Path, number: signal.Signa
     assert newest
     assert newest.step == run.step
     newest.verify()
+
+
+def test_names_are_text_and_no_markup(shell: Callable[..., Result], tmp_path: Path) -> None:
+    (tmp_path / "runs" / "[bold]x\x1b[2J").mkdir(parents=True)
+    (tmp_path / "runs" / "[bold]x\x1b[2J" / "journal.jsonl").touch()
+    assert "[bold]x␛[2J" in shell("runs").out

@@ -3,7 +3,7 @@
 from rich.cells import cell_len, set_cell_size
 
 from nexus_tui.tui.glyphs import glyphs
-from nexus_tui.tui.untrusted import visible
+from nexus_tui.untrusted import visible
 
 
 def plain(text: str, newline: str = " ") -> str:

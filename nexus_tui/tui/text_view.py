@@ -11,7 +11,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from nexus_tui.tui import theme
-from nexus_tui.tui.untrusted import visible
+from nexus_tui.untrusted import visible
 
 
 def wrap(text: str, start: int, end: int, width: int) -> Iterator[tuple[int, int]]:

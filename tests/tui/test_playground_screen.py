@@ -25,7 +25,7 @@ from nexus_tui.tui.number_field import NumberField
 from nexus_tui.tui.playground_screen import FRAME, SETTINGS, PlaygroundScreen
 from nexus_tui.tui.prompt_editor import KEPT, History, PromptEditor
 from nexus_tui.tui.text_view import TextView, wrap
-from nexus_tui.tui.untrusted import visible
+from nexus_tui.untrusted import visible
 from nexus_tui.tui.writer import Figures, Writer
 from tests.tui.conftest import ready, until
 from tests.tui.screens import footer, press, text
