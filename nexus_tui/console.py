@@ -99,6 +99,9 @@ def print_checkpoints(run: Run) -> None:
             style=None if row["on_line"] else "dim",
         )
     printer().print(table)
+    evaluated = {evaluation.name for evaluation in run.evaluations}
+    if others := [name for name in run.checkpoints if name not in evaluated]:
+        printer().print(f"saved and never evaluated: {', '.join(others)}")
 
 
 def print_forecast(told: dict[str, Any]) -> None:

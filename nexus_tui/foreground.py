@@ -22,6 +22,11 @@ def open_app(folder: Path | None = None) -> int:
             file=sys.stderr,
         )
         return WRONG_INPUT
+    if folder and len(folder.parts) == 1 and not folder.exists():
+        print(
+            f"nexus-tui: there is no command and no folder {folder}; see nexus-tui --help.", file=sys.stderr
+        )
+        return WRONG_INPUT
     from nexus_tui.tui.app import NexusApp
 
     chosen = folder or Path(os.environ.get("NEXUS_RUNS") or "runs")

@@ -175,3 +175,9 @@ def test_names_are_text_and_no_markup(shell: Callable[..., Result], tmp_path: Pa
     (tmp_path / "runs" / "[bold]x\x1b[2J").mkdir(parents=True)
     (tmp_path / "runs" / "[bold]x\x1b[2J" / "journal.jsonl").touch()
     assert "[bold]x␛[2J" in shell("runs").out
+
+
+def test_a_record_cannot_be_sampled_and_says_so(shell: Callable[..., Result]) -> None:
+    result = shell("sample", "nexus-byte", "To be")
+    assert result.status == 2
+    assert "nexus-byte is a record without weights" in result.err

@@ -126,6 +126,10 @@ def resolve(runs: Runs, reference: str) -> tuple[Run, Checkpoint]:
     """
     name, _, which = reference.partition(":")
     run = runs.find(name)
+    if run.kind == "recorded":
+        raise RunError(
+            f"{run.name} is a record without weights; name a run of your own, see `nexus-tui runs`."
+        )
     if which == "last":
         newest = run.newest_checkpoint()
         if newest is None:

@@ -139,7 +139,7 @@ class TrainingScreen(ModeScreen):
                 holder = run.holder
                 if holder:
                     return f"Process {holder.pid} on {holder.host} trains {run.name}; steer it there."
-                return f"Nobody trains {run.name} now; r resumes it."
+                return self.nexus.why_no_resume(run) or f"Nobody trains {run.name} now; r resumes it."
         if action == "resume":
             if run is None:
                 return "No run is open; 1 lists the runs."

@@ -126,7 +126,7 @@ def test_a_recorded_run_is_believed_about_its_weights(writer: Callable[..., Writ
     assert {step: r.weights for step, r in by_step.items()} == {1: "elsewhere", 2: "elsewhere", 3: "gone"}
     assert by_step[2].best  # step 3 was never saved
     assert by_step[2].checkpoint is None
-    with pytest.raises(RunError, match="no evaluated checkpoint with weights"):
+    with pytest.raises(RunError, match="run is a record without weights"):
         resolve(Runs(w.folder.parent), "run:best")
 
 

@@ -25,8 +25,8 @@ from nexus_tui.tui.number_field import NumberField
 from nexus_tui.tui.playground_screen import FRAME, SETTINGS, PlaygroundScreen
 from nexus_tui.tui.prompt_editor import KEPT, History, PromptEditor
 from nexus_tui.tui.text_view import TextView, wrap
-from nexus_tui.untrusted import visible
 from nexus_tui.tui.writer import Figures, Writer
+from nexus_tui.untrusted import visible
 from tests.tui.conftest import ready, until
 from tests.tui.screens import footer, press, text
 from tests.tui.trained import LETTERS, Trained, branched, straight

@@ -138,7 +138,7 @@ def _progression(facts: Facts) -> str:
         f"- **Val PPL**: {arrows('validation_perplexity', 2)}",
     ]
     if gaps := facts["gap"]:
-        last, widest = gaps[-1], max(gaps, key=lambda gap: gap["gap"])
+        last, widest = gaps[-1], max(gaps, key=lambda gap: abs(gap["gap"]))
         lines.append(
             f"- **Train–validation gap**: {last['gap']:.2f} at step {last['step']}, the newest; "
             f"widest {widest['gap']:.2f} at step {widest['step']}"
