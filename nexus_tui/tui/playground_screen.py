@@ -175,6 +175,33 @@ class PlaygroundScreen(ModeScreen):
         """The checkpoint to write with."""
         return next((row.checkpoint for row in self._rows if row.name == self._source), None)
 
+    # What other screens of the playground begin with -----------------------------------------------------
+
+    @property
+    def source(self) -> tuple[Run, str] | None:
+        """The run and the name of the checkpoint to write with."""
+        return (self._run, self._source) if self._run and self._source else None
+
+    @property
+    def prompt(self) -> str | bytes:
+        """What is to be continued; bytes if it is a file that is no UTF-8 text."""
+        return self.query_one(PromptEditor).text
+
+    def settings(self) -> dict[str, Any] | None:
+        """The fields as arguments of `Sampling`; None if one is wrong: it then has the focus and says why."""
+        settings: dict[str, Any] = {}
+        for field in self.query(NumberField):
+            if field.reason:
+                field.take_focus()
+                self.nexus.say(field.reason, "warn")
+                return None
+            settings[field.setting.id] = field.value
+        return settings
+
+    def open_prompt(self, text: str) -> None:
+        """Put a prompt in place of the one that is there."""
+        self.query_one(PromptEditor).write(text)
+
     # Writing ---------------------------------------------------------------------------------------------
 
     def why_not(self, action: str) -> str:
@@ -187,15 +214,8 @@ class PlaygroundScreen(ModeScreen):
 
     def action_generate(self) -> None:
         """Write, with what the fields say now; a text that is being written ends."""
-        settings: dict[str, Any] = {}
-        for field in self.query(NumberField):
-            if field.reason:
-                field.take_focus()
-                self.nexus.say(field.reason, "warn")
-                return
-            settings[field.setting.id] = field.value
-        checkpoint, editor = self.checkpoint, self.query_one(PromptEditor)
-        if checkpoint is None:
+        settings, checkpoint, editor = self.settings(), self.checkpoint, self.query_one(PromptEditor)
+        if settings is None or checkpoint is None:
             return
         if self._writer:
             self._writer.stop()
