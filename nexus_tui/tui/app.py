@@ -23,6 +23,7 @@ from nexus_tui.tui import theme
 from nexus_tui.tui.keybar import KeyBar
 from nexus_tui.tui.keys import BY_ID, Where, bindings, keys_at
 from nexus_tui.tui.launcher import Launcher, LaunchError, TrainingSession
+from nexus_tui.tui.marks import Marks
 from nexus_tui.tui.screen import ModeScreen, perform
 
 if TYPE_CHECKING:
@@ -105,6 +106,8 @@ class NexusApp(App[str]):
         self.session: TrainingSession | None = None
         self.shipped: list[Run] = []
         """The recorded runs that come with the program, to look at."""
+        self.marks = Marks()
+        """The checkpoints to compare, over all runs."""
         self._watcher: Watcher | None = None
         self._launcher = launcher or Launcher()
         self._opened = open_run

@@ -11,7 +11,7 @@ from textual.strip import Strip
 from nexus_tui.tui import format, theme
 from nexus_tui.tui.checkpoint_rows import Row
 from nexus_tui.tui.lines import Span
-from nexus_tui.tui.listing import Cell, Column, Listing
+from nexus_tui.tui.listing import MARGIN, Cell, Column, Listing
 from nexus_tui.tui.listing import Row as Line
 
 COLUMNS = (
@@ -31,6 +31,7 @@ COLUMNS = (
 """All of them; the ones with high priorities go first where there is no room."""
 
 _ON_CURSOR = {"faint": "muted", "muted": "text"}
+_NONE: Cell = ("", "text")
 
 
 def cells(row: Row, now: float, mark: Span | None = None) -> dict[str, Cell]:
@@ -86,14 +87,30 @@ class CheckpointTable(Listing):
         super().__init__(_columns(lineage=False), id=id)
         self._followed: str | None = None
 
-    def show_checkpoints(self, rows: Sequence[Row], now: float, marks: Mapping[str, Span]) -> None:
-        """Take new rows; `now` in epoch seconds, `marks` in place of the weights by checkpoint name."""
+    def show_checkpoints(
+        self,
+        rows: Sequence[Row],
+        now: float,
+        marks: Mapping[str, Span],
+        marked: Mapping[str, Span] | None = None,
+    ) -> None:
+        """Take new rows; `now` in epoch seconds.
+
+        By checkpoint name, `marks` stand in place of the weights, and `marked` are the letters of those that
+        are to be compared.
+        """
         columns = _columns(lineage=any(row.lineage for row in rows))
         if columns != self._all:
             self._all = columns
             self.on_resize()
         following = self.current == self._followed
-        self.show([Line(row.name, cells(row, now, marks.get(row.name))) for row in rows])
+        letters = marked or {}
+        self.show(
+            [
+                Line(row.name, cells(row, now, marks.get(row.name)) | {MARGIN: letters.get(row.name, _NONE)})
+                for row in rows
+            ]
+        )
         if following:
             best = next((row.name for row in rows if row.best), rows[-1].name if rows else None)
             if best is not None:
@@ -103,7 +120,7 @@ class CheckpointTable(Listing):
     def _strip(self, cells: dict[str, Cell], palette: theme.Palette, under: Style) -> Strip:
         # What is faint could not be read on the cursor's background; reversed, every role would be a block.
         if under:
-            lifted = dict.fromkeys(palette.roles, "text") if under.reverse else _ON_CURSOR
+            lifted = {role: "text" for _, role in cells.values()} if under.reverse else _ON_CURSOR
             cells = {key: (text, lifted.get(role, role)) for key, (text, role) in cells.items()}
         return super()._strip(cells, palette, under)
 

@@ -98,7 +98,7 @@ class CheckpointsScreen(ModeScreen):
             self._run, self._verified, self._again = run, {}, {}
             self.table.forget()
         now = self.nexus.clock().timestamp()
-        news = (signature(run), run.state, int(now // 60)) if run else (None,)
+        news = (signature(run), run.state, int(now // 60), self.nexus.marks.all) if run else (None,)
         if news != self._drawn:
             self._drawn = news
             self._draw()
@@ -106,7 +106,9 @@ class CheckpointsScreen(ModeScreen):
     def _draw(self) -> None:
         run, width = self._run, self.size.width - 2
         self._rows = checkpoints(run) if run else []
-        self.table.show_checkpoints(self._rows, self.nexus.clock().timestamp(), self._marks())
+        self.table.show_checkpoints(
+            self._rows, self.nexus.clock().timestamp(), self._marks(), self._letters(run) if run else {}
+        )
         self.query_one("#head", Lines).show([self._head(width)])
         words = flow([(spell(text), role) for text, role in self._verdict()], width)
         verdict = self.query_one("#verdict", Lines)
@@ -124,7 +126,7 @@ class CheckpointsScreen(ModeScreen):
         figures = f"{len(self._rows)} on record, {len(kept)} kept, {format.size(sum(c.bytes for c in kept))}"
         left: Line = ((plain(run.name), "text!"), (f"  {sign} {word}", role))
         middle: Line = (("   " + " · ".join(made_of(run)), "muted"),)
-        right: Line = ((figures, "muted"),) if self._rows else ()
+        right: Line = (*self._marked(run), (figures, "muted")) if self._rows else ()
         fits = width_of((*left, *middle, *right)) + 3 < width
         return spread((*left, *middle) if fits else left, right, width)
 
@@ -141,6 +143,22 @@ class CheckpointsScreen(ModeScreen):
         """What stands in the list in place of the weights."""
         short = {"live": "hashing", "error": "damaged", "good": "whole"}
         return {name: (short[role], role) for name, (_, role) in self._verified.items()}
+
+    def _letters(self, run: Run) -> dict[str, Span]:
+        """The letter of every marked checkpoint, by name."""
+        palette = theme.palette(self.app)
+        return {
+            name: (marked.letter, f"{theme.series(palette, marked.place).color}!")
+            for name, marked in self.nexus.marks.of(run).items()
+        }
+
+    def _marked(self, run: Run) -> Line:
+        """How many are marked, here and in other runs."""
+        total, here = len(self.nexus.marks), len(self.nexus.marks.of(run))
+        if not total:
+            return ()
+        elsewhere = f", {total - here} in other runs" if total > here else ""
+        return ((f"{total} marked{elsewhere}", "live"), ("   ", "text"))
 
     def _describe(self) -> None:
         """Say what is known of the row under the cursor."""
@@ -163,11 +181,15 @@ class CheckpointsScreen(ModeScreen):
 
     def why_not(self, action: str) -> str:
         """Each action needs a row, most of them its files."""
-        if action not in ("sample", "resume", "verify", "reevaluate", "copy_path"):
+        if action == "unmark":
+            return "" if len(self.nexus.marks) else "No checkpoint is marked; space marks the one here."
+        if action not in ("sample", "resume", "verify", "reevaluate", "copy_path", "mark"):
             return ""
         row = self.row
         if row is None:
             return "There is no checkpoint yet."
+        if action == "mark":
+            return ""
         if action == "copy_path" or (action == "verify" and row.damage):
             return "" if row.saved else f"Step {row.step:,} was never saved."
         if row.checkpoint is None:
@@ -197,6 +219,22 @@ class CheckpointsScreen(ModeScreen):
             await self.nexus.switch_mode("playground")
             if isinstance(self.nexus.screen, PlaygroundScreen):
                 self.nexus.screen.choose(self._run, self.row.name)
+
+    def action_mark(self) -> None:
+        """Mark this checkpoint for comparing, or unmark it."""
+        if self._run and self.row:
+            if reason := self.nexus.marks.toggle(self._run, self.row.name):
+                self.nexus.say(reason, "warn")
+            self._marks_changed()
+
+    def action_unmark(self) -> None:
+        """Unmark the checkpoints of every run."""
+        self.nexus.marks.clear()
+        self._marks_changed()
+
+    def _marks_changed(self) -> None:
+        self.record_changed()
+        self.show_keys()
 
     async def action_resume(self) -> None:
         """Go on training from this checkpoint."""

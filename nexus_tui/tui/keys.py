@@ -118,11 +118,13 @@ TABLE: tuple[Key, ...] = (
     Key("training.back", "escape", "back", "back", "Leave the crosshair, the full chart, then this screen.", "training", palette=False),
     # -- checkpoints ------------------------------------------------------------------------------------
     Key("checkpoints.sample", "enter", "sample", "sample", "Open the playground with this checkpoint.", "checkpoints", 1),
-    Key("checkpoints.resume", "r", "resume", "resume", "Go on training from this checkpoint: a new branch.", "checkpoints", 2),
-    Key("checkpoints.verify", "v", "verify", "verify", "Hash every file of this checkpoint against its manifest.", "checkpoints", 3),
-    Key("checkpoints.copy", "y", "copy_path", "copy path", "Copy the path of this checkpoint.", "checkpoints", 4),
-    Key("checkpoints.best", "b", "best", "best", "Go to the true best.", "checkpoints", 5),
-    Key("checkpoints.reevaluate", "V", "reevaluate", "re-evaluate", "Verify this checkpoint, and compute its loss anew to compare with the journal's.", "checkpoints", 6),
+    Key("checkpoints.mark", "space", "mark", "mark", "Mark this checkpoint to compare it, also with those of other runs; again to unmark it.", "checkpoints", 2, "space"),
+    Key("checkpoints.resume", "r", "resume", "resume", "Go on training from this checkpoint: a new branch.", "checkpoints", 4),
+    Key("checkpoints.verify", "v", "verify", "verify", "Hash every file of this checkpoint against its manifest.", "checkpoints", 5),
+    Key("checkpoints.copy", "y", "copy_path", "copy path", "Copy the path of this checkpoint.", "checkpoints", 6),
+    Key("checkpoints.best", "b", "best", "best", "Go to the true best.", "checkpoints", 7),
+    Key("checkpoints.reevaluate", "V", "reevaluate", "re-evaluate", "Verify this checkpoint, and compute its loss anew to compare with the journal's.", "checkpoints", 8),
+    Key("checkpoints.unmark", "u", "unmark", "unmark all", "Unmark the checkpoints of every run.", "checkpoints"),
     Key("checkpoints.back", "escape", "back", "back", "Cancel the re-evaluation; else go to the training screen.", "checkpoints", palette=False),
     # -- playground -------------------------------------------------------------------------------------
     Key("playground.generate", "ctrl+r", "generate", "generate", "Write what follows the prompt.", "playground", 1),

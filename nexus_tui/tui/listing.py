@@ -21,6 +21,8 @@ from nexus_tui.tui.safe import fit
 
 GAP = 2
 """Blank cells between columns."""
+MARGIN = "margin"
+"""Key of the one cell before the first column."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ Cell = tuple[str, str]
 
 @dataclass(frozen=True)
 class Row:
-    """A row: what it stands for, and its cells by the columns' keys."""
+    """A row: what it stands for, and its cells by the columns' keys; the one at MARGIN stands before them."""
 
     id: str
     cells: dict[str, Cell]
@@ -178,7 +180,8 @@ class Listing(ScrollView, can_focus=True):
         return strip.extend_cell_length(width, under).crop(0, width).apply_style(base)
 
     def _strip(self, cells: dict[str, Cell], palette: theme.Palette, under: Style) -> Strip:
-        segments = [Segment(" ", under)]
+        text, role = cells.get(MARGIN, ("", "text"))
+        segments = [Segment(fit(spell(text), 1), ink(palette, role) + under)]
         for column in self._columns:
             text, role = cells.get(column.key, ("", "text"))
             text = fit(spell(text), column.width, column.right)

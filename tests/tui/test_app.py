@@ -177,7 +177,7 @@ SETTLED = {
     "runs": "enter slash r",
     "training": "p s e g L m S left right shift+left shift+right plus minus 0 y x f "
     "left_square_bracket right_square_bracket home tab shift+tab r escape",
-    "checkpoints": "r v enter",
+    "checkpoints": "r v enter space",
     "playground": "ctrl+r ctrl+y escape",
 }
 """The keys that the documentation promises, where they are implemented."""
