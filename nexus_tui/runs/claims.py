@@ -88,8 +88,8 @@ def _of_path(run: Run, path: Path, hashes: bool) -> Claim:
 
 
 def _of_event(run: Run, event: ClaimedEvent, hashes: bool) -> Claim:
-    named = [name for name, saved in run.saved.items() if saved.step == event.step]
-    named = named or [e.name for e in run.evaluations if e.step == event.step]
+    named = [name for name, saved in run.saved.items() if saved.step == event.step and not saved.parents]
+    named = named or [e.name for e in run.trained if e.step == event.step]
     checkpoint = named[-1] if named else ""
     claim = Claim(
         event.name, event.path, checkpoint, event.step, event.metric, event.value, event.higher_is_better

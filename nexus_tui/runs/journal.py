@@ -91,13 +91,17 @@ class StepEvent(Event, frozen=True):
 class SavedEvent(Event, frozen=True):
     """A checkpoint is on disk; `sha256` is that of its model.safetensors, `bytes` its size in all.
 
-    Empty and 0 where that is not on record.
+    Empty and 0 where that is not on record. An average of checkpoints names its `parents`, oldest first, as
+    `RUN:NAME@` and the first 12 digits of their weights' SHA-256, and the `method`: `uniform`, or `ema` and
+    its decay. `step` is then the last parent's. Nobody trained it, and training cannot go on from it.
     """
 
     step: int
     checkpoint: str
     sha256: str = ""
     bytes: int = 0
+    parents: tuple[str, ...] = ()
+    method: str = ""
 
 
 class EvaluatedEvent(Event, frozen=True):

@@ -102,10 +102,13 @@ def judged(run: Run) -> list[Judged]:
                     e.loss
                     for e in after
                     if e.step == event.target
+                    and not e.averaged
                     and _lineage(run.branches, e.branch).get(branch, -1) >= event.step
                 )
                 persisted = (
-                    e.loss for e in reversed(before) if e.step <= min(event.step, known.get(e.branch, -1))
+                    e.loss
+                    for e in reversed(before)
+                    if e.step <= min(event.step, known.get(e.branch, -1)) and not e.averaged
                 )
                 found.append(Judged(event, _number(next(came, None)), _number(next(persisted, None))))
     return found
@@ -127,13 +130,16 @@ def score(rows: Iterable[Judged]) -> Score:
 
 
 def on_line(run: Run) -> list[Evaluation]:
-    """The evaluations on the line that led to the newest weights, under the newest protocol, steps rising."""
+    """The evaluations on the line that led to the newest weights, under the newest protocol, steps rising.
+
+    Averages are not among them.
+    """
     if not run.evaluations:
         return []
     protocol, line = run.evaluations[-1].event.protocol, run.line()
     found = {
         e.step: e
-        for e in run.evaluations
+        for e in run.trained
         if e.event.protocol == protocol and e.step <= line.get(e.branch, -1) and math.isfinite(e.loss)
     }
     return [found[step] for step in sorted(found)]

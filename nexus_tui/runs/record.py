@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from nexus_tui.runs import averages
 from nexus_tui.runs import journal as j
 from nexus_tui.runs.columns import Table
 
@@ -40,6 +41,8 @@ class Evaluation:
     event: j.EvaluatedEvent
     train_loss: float
     """Mean training loss of the last TRAIN_STEPS steps up to it, in nats per token; NaN if there are none."""
+    averaged: bool = False
+    """Whether its weights are an average of checkpoints: a contender for the best, no point of a curve."""
 
     @property
     def step(self) -> int:
@@ -70,6 +73,11 @@ class Evaluation:
     def name(self) -> str:
         """Name of the checkpoint that was evaluated, such as `step_1400`."""
         return self.event.checkpoint
+
+    @property
+    def title(self) -> str:
+        """What a sentence calls it: its step, or the name of an average, whose step is that of a parent."""
+        return self.name if self.averaged else f"step {self.step}"
 
 
 @dataclass
@@ -131,10 +139,10 @@ class Record:
                 parent = self.saved.get(event.checkpoint, (branch, None))[0]
                 self.branches.append(Branch(len(self.branches), parent, event.step))
             case j.EvaluatedEvent():
-                self.evaluations.append(Evaluation(branch, event, self._train_loss(event.step)))
+                self.evaluations.append(self._evaluation(branch, event))
             case j.SavedEvent():
                 self.saved.pop(event.checkpoint, None)
-                self.saved[event.checkpoint] = (branch, event)
+                self.saved[event.checkpoint] = (self._branch_of_parents(event, branch), event)
             case j.HeldoutEvent():
                 self.heldout.append(event)
             case j.ClaimedEvent():
@@ -145,6 +153,20 @@ class Record:
                 self.paused = event.act == "pause"
             case j.EndedEvent():
                 self.ended = event
+
+    def _evaluation(self, branch: int, event: j.EvaluatedEvent) -> Evaluation:
+        on, saved = self.saved.get(event.checkpoint, (branch, None))
+        if saved and saved.parents:
+            return Evaluation(on, event, math.nan, averaged=True)
+        return Evaluation(branch, event, self._train_loss(event.step))
+
+    def _branch_of_parents(self, event: j.SavedEvent, branch: int) -> int:
+        """Where a checkpoint stands in the tree: an average beside the last of its parents that is known."""
+        for _, name, sha256 in reversed(averages.parents(event)):
+            on, saved = self.saved.get(name, (branch, None))
+            if saved and saved.sha256.startswith(sha256):
+                return on
+        return branch
 
     def _train_loss(self, step: int) -> float:
         """Mean over the newest rows up to `step`. NaN if there are none."""

@@ -95,6 +95,11 @@ class Run:
         return self._record.evaluations
 
     @property
+    def trained(self) -> list[Evaluation]:
+        """`evaluations` without those of averages: the points of a curve over steps."""
+        return [evaluation for evaluation in self._record.evaluations if not evaluation.averaged]
+
+    @property
     def samples(self) -> list[j.SampledEvent]:
         """Every sample from the fixed prompts, in order."""
         return self._record.samples
@@ -121,17 +126,20 @@ class Run:
         return list(dict.fromkeys([*names, *others, *self._record.measured]))
 
     def series(self, metric: str) -> Series:
-        """One of `metrics`; empty for any other name. Losses in nats per token where the run is ours."""
+        """One of `metrics`; empty for any other name. Losses in nats per token where the run is ours.
+
+        Averages are not in it.
+        """
         steps = self.steps
         if metric in _STEP_METRICS:
             return Series(steps["step"], steps[metric].astype(np.float64), steps["branch"])
         if metric in ("validation_loss", "bits_per_byte"):
             attribute = "loss" if metric == "validation_loss" else metric
-            points = [(e.step, getattr(e, attribute), e.branch) for e in self.evaluations]
+            points = [(e.step, getattr(e, attribute), e.branch) for e in self.trained]
         else:
             points = [
                 (e.step, number(e.event.metrics[metric]), e.branch)
-                for e in self.evaluations
+                for e in self.trained
                 if metric in e.event.metrics
             ] + self._record.measured.get(metric, [])
         points.sort(key=lambda point: (point[2], point[0]))
@@ -256,27 +264,36 @@ class Run:
         taken |= {evaluation.name: evaluation.branch for evaluation in self.evaluations}
         return f"{name}.{branch}" if taken.get(name, branch) != branch else name
 
+    def averaged(self, checkpoint: str) -> bool:
+        """Whether a checkpoint is an average of others: it has a name and weights, but nobody trained it."""
+        return checkpoint in self._record.saved and bool(self._record.saved[checkpoint][1].parents)
+
     def checkpoint(self, which: str | int) -> Checkpoint:
         """A kept checkpoint by name (`step_1400`) or step; of several with one step the newest line's.
 
-        Raises RunError if there is none.
+        An average goes by its name alone. Raises RunError if there is none.
         """
         found = [
             checkpoint
             for name, checkpoint in self._checkpoints.items()
-            if str(which) == name or str(which) == str(checkpoint.step)
+            if str(which) == name or (str(which) == str(checkpoint.step) and not self.averaged(name))
         ]
         if not found:
-            kept = ", ".join(str(checkpoint.step) for checkpoint in self._checkpoints.values()) or "none"
+            names = [n if self.averaged(n) else str(kept.step) for n, kept in self._checkpoints.items()]
+            kept = ", ".join(names) or "none"
             raise RunError(f"{self.name} keeps no checkpoint {which}; it has: {kept}.")
         return max(
             found, key=lambda c: (self.on_line(self.branch_of(c.name), c.step), self.branch_of(c.name))
         )
 
     def newest_checkpoint(self) -> Checkpoint | None:
-        """The kept checkpoint that was saved last."""
+        """The kept checkpoint that training saved last: never an average, which it cannot go on from."""
         return next(
-            (self._checkpoints[name] for name in reversed(self._record.saved) if name in self._checkpoints),
+            (
+                self._checkpoints[name]
+                for name in reversed(self._record.saved)
+                if name in self._checkpoints and not self.averaged(name)
+            ),
             None,
         )
 

@@ -9,6 +9,7 @@ import pytest
 
 from nexus_tui.runs import journal as j
 from nexus_tui.runs.checkpoints import save_checkpoint
+from nexus_tui.runs.run import Run
 
 PROTOCOL = "p"
 
@@ -39,6 +40,26 @@ class Writer:
 
         saved = save_checkpoint(self.folder / "checkpoints" / name, step, write)
         self.journal.append(j.SavedEvent(step=step, checkpoint=name, sha256=saved.sha256, bytes=saved.bytes))
+
+    def average(self, names: list[str], loss: float, name: str = "", method: str = "uniform") -> str:
+        """An average of checkpoints saved before, as if they were of this run; returns its name."""
+        run = Run(self.folder)
+        step = run.saved[names[-1]].step
+        name = name or f"average_{step}"
+
+        def write(folder: Path) -> None:
+            (folder / "model.safetensors").write_bytes(f"weights {name}".encode())
+
+        saved = save_checkpoint(self.folder / "checkpoints" / name, step, write)
+        parents = tuple(f"{run.name}:{parent}@{run.saved[parent].sha256[:12]}" for parent in names)
+        self.journal.append(
+            j.SavedEvent(
+                step=step, checkpoint=name, sha256=saved.sha256, bytes=saved.bytes, parents=parents,
+                method=method,
+            )
+        )  # fmt: skip
+        self.evaluate(step, loss, name)
+        return name
 
     def evaluate(
         self,

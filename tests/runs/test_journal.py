@@ -17,6 +17,7 @@ EVENTS = [
     j.ActivityEvent(step=0, activity="compiling"),
     j.StepEvent(step=1, loss=2.5, lr=1e-3, grad_norm=0.1, tokens=10, seconds=0.5),
     j.SavedEvent(step=1, checkpoint="step_1", sha256="cd", bytes=4),
+    j.SavedEvent(step=1, checkpoint="average_1", sha256="ef", parents=("run:step_1@cd",), method="ema 0.5"),
     j.EvaluatedEvent(
         step=1,
         checkpoint="step_1",
@@ -46,6 +47,17 @@ def test_every_kind_of_event_comes_back(tmp_path: Path) -> None:
     journal.append(*EVENTS)
     assert j.JournalReader(journal.path).read() == EVENTS
     assert {type(event) for event in EVENTS} == set(j.KnownEvent.__args__)
+
+
+def test_a_checkpoint_without_parents_is_read_and_written_as_it_always_was(tmp_path: Path) -> None:
+    path = tmp_path / "j"
+    line = '{"event":"saved","step":1,"checkpoint":"step_1","sha256":"cd","time":"2026-01-01T00:00:00Z"}\n'
+    path.write_text(line)
+    (event,) = j.JournalReader(path).read()
+    assert isinstance(event, j.SavedEvent)
+    assert (event.parents, event.method) == ((), "")
+    j.Journal(tmp_path / "again").append(event)
+    assert (tmp_path / "again").read_text() == line
 
 
 def test_a_reader_gets_each_event_once(tmp_path: Path) -> None:

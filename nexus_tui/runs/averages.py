@@ -1,0 +1,45 @@
+"""Averages of checkpoints on record: of what, and how a sentence says so."""
+
+from typing import NamedTuple
+
+from nexus_tui.runs.journal import SavedEvent
+
+DIGITS = 12
+"""Of a parent's SHA-256, in its name on record."""
+
+
+class Parent(NamedTuple):
+    """One of the checkpoints that an average was made of."""
+
+    run: str
+    name: str
+    sha256: str
+    """The first DIGITS of that of its weights."""
+
+    def __str__(self) -> str:
+        return f"{self.run}:{self.name}@{self.sha256}"
+
+
+def parents(saved: SavedEvent) -> list[Parent]:
+    """What an average was made of, oldest first; empty for a checkpoint that training saved."""
+    found = []
+    for text in saved.parents:
+        reference, _, sha256 = text.rpartition("@")
+        run, _, name = reference.rpartition(":")
+        found.append(Parent(run, name, sha256))
+    return found
+
+
+def short(saved: SavedEvent) -> str:
+    """`average of 3`, for a narrow column."""
+    return f"average of {len(saved.parents)}"
+
+
+def words(saved: SavedEvent, run: str) -> str:
+    """`average of 1000, 1200 and 1400`, for a sentence; parents of another run than `run` with its name."""
+    names = [
+        ("" if parent.run == run else f"{parent.run}:") + parent.name.removeprefix("step_")
+        for parent in parents(saved)
+    ]
+    listed = " and ".join(part for part in (", ".join(names[:-1]), names[-1]) if part) if names else ""
+    return f"average of {listed}" + (f", {saved.method}" if saved.method != "uniform" else "")
