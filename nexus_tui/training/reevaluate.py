@@ -63,31 +63,13 @@ def reevaluate(
 
     import numpy as np
 
-    from nexus_tui.config import RunConfig
-    from nexus_tui.data.corpus import load_corpus
-    from nexus_tui.data.dataset import prepare
-    from nexus_tui.data.tokenizer import load_tokenizer
-    from nexus_tui.lm.pretrained import load_model
-    from nexus_tui.training.evaluation import summary, validation
+    from nexus_tui.training.evaluation import summary
+    from nexus_tui.training.opened import opened
 
-    config = RunConfig.check(run.config, str(run.folder / "run.toml"))
-    dataset = prepare(
-        load_corpus(config.data.corpus),
-        config.data.tokenizer,
-        config.model.vocab_size,
-        config.data.validation,
-        holdout=config.data.holdout,
-        tokenizer=load_tokenizer(checkpoint.path / "tokenizer.json"),
-    )
-    windows = validation(dataset, config.data.window)
-    if windows.protocol != evaluation.event.protocol:
-        raise RunError(
-            f"step {checkpoint.step} was evaluated on another text, tokenizer or window than "
-            f"{config.data.corpus} gives now; put the old corpus back to compare."
-        )
-    model = load_model(checkpoint.path).eval()
+    scored = opened(run, checkpoint)
+    windows = scored.validation
     parts, done = [], 0
-    for part in windows.losses(model):
+    for part in windows.losses(scored.model):
         parts.append(part)
         done += len(part)
         if progress:

@@ -1,0 +1,59 @@
+"""A checkpoint with the validation windows it was evaluated on: the one way to compute its losses anew."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from nexus_tui.config import RunConfig
+from nexus_tui.data.corpus import load_corpus
+from nexus_tui.data.dataset import Dataset, prepare
+from nexus_tui.data.tokenizer import load_tokenizer
+from nexus_tui.lm.hybrid import HybridLM
+from nexus_tui.lm.pretrained import load_model
+from nexus_tui.runs.checkpoints import Checkpoint
+from nexus_tui.runs.run import Run, RunError
+from nexus_tui.training.evaluation import Validation, validation
+
+
+@dataclass(frozen=True, eq=False)
+class Opened:
+    """A checkpoint's model and the text that it is scored on."""
+
+    checkpoint: Checkpoint
+    dataset: Dataset
+    validation: Validation
+
+    @cached_property
+    def model(self) -> HybridLM:
+        """Its model, read when first asked for. Raises ValueError or OSError if that fails.
+
+        The weights are taken as they are on disk: whether their SHA-256 is right is another question
+        (`Checkpoint.verify`).
+        """
+        return load_model(self.checkpoint.path).eval()
+
+
+def opened(run: Run, checkpoint: Checkpoint) -> Opened:
+    """Open a kept checkpoint of a run.
+
+    Raises RunError if its evaluation on record was over other windows than the corpus gives now, CorpusError,
+    ConfigError and ValueError for what cannot be read.
+    """
+    config = RunConfig.check(run.config, str(run.folder / "run.toml"))
+    dataset = prepare(
+        load_corpus(config.data.corpus),
+        config.data.tokenizer,
+        config.model.vocab_size,
+        config.data.validation,
+        holdout=config.data.holdout,
+        tokenizer=load_tokenizer(checkpoint.path / "tokenizer.json"),
+    )
+    windows = validation(dataset, config.data.window)
+    on_record = [e for e in run.evaluations if e.name == checkpoint.name]
+    if on_record and windows.protocol != on_record[-1].event.protocol:
+        raise RunError(
+            f"step {checkpoint.step} was evaluated on another text, tokenizer or window than "
+            f"{config.data.corpus} gives now; put the old corpus back to compare."
+        )
+    return Opened(checkpoint, dataset, windows)
