@@ -2,31 +2,43 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from nexus_tui.runs.checkpoints import WEIGHTS, Checkpoint, CheckpointError
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-    from nexus_tui.lm.generation import Sampling
+    from nexus_tui.lm.drawing import Alternative, Sampling
     from nexus_tui.lm.hybrid import HybridLM
+    from nexus_tui.lm.pace import Pace
 
 CONFIG, TOKENIZER = "config.json", "tokenizer.json"
 KEPT_OPEN = 2
 """Samplers kept in memory: enough to go back and forth between two checkpoints."""
+_CHARACTER = 4
+"""The most tokens that a character of UTF-8 is spread over."""
+
+
+_Bytes = bytes  # also the name of a field
+Progress = Callable[[int, int], None]
+"""Told how many tokens of how many have been read; may raise to end it."""
 
 
 @dataclass(frozen=True)
 class Piece:
     """What one drawn token adds to the text, and what the model thought of it.
 
-    `text` is empty while a character is not yet whole; `bytes` is the token's own length. `logprob` and
-    `entropy` in nats, before temperature and cuts; `rank` 1 is the most probable token.
+    `text` is empty while a character is not yet whole, or while the text may become a stop text; `bytes` is
+    the token's own length and `token` its own bytes. `position` in the sequence, whose first token, the
+    prompt's, is at 0. `logprob` and `entropy` in nats, before penalty, temperature and cuts; `rank` 1 is the
+    most probable token; `alternatives` are the ten most probable ones, best first. `end` says why this is the
+    last piece; a text that its reader stopped has no last one.
     """
 
     text: str
@@ -35,6 +47,36 @@ class Piece:
     logprob: float
     rank: int
     entropy: float
+    position: int = 0
+    alternatives: tuple[Alternative, ...] = ()
+    token: _Bytes = b""
+    end: Literal["", "stop text", "max tokens"] = ""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What a given text costs under a checkpoint: token by token, each given those before it."""
+
+    ids: tuple[int, ...]
+    tokens: tuple[_Bytes, ...]
+    """The bytes of each token."""
+    losses: tuple[float, ...]
+    """Nats of each token; the first as after a line break."""
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of the text."""
+        return sum(map(len, self.tokens))
+
+    @property
+    def nats(self) -> float:
+        """Of the whole text."""
+        return math.fsum(self.losses)
+
+    @property
+    def bits_per_byte(self) -> float:
+        """The same in bits per byte, which compares checkpoints of different tokenizers; NaN if empty."""
+        return self.nats / self.bytes / math.log(2) if self.bytes else math.nan
 
 
 class Sampler:
@@ -51,10 +93,11 @@ class Sampler:
 
         self.model = model
         self.tokenizer = tokenizer
-        self._lengths = [len(token) for token in token_bytes(tokenizer)]
-        if len(self._lengths) != model.config.vocab_size:
+        self.token_bytes = token_bytes(tokenizer)
+        """The bytes of every id: [vocabulary]."""
+        if len(self.token_bytes) != model.config.vocab_size:
             raise ValueError(
-                f"the tokenizer has {len(self._lengths)} tokens and the model {model.config.vocab_size}"
+                f"the tokenizer has {len(self.token_bytes)} tokens and the model {model.config.vocab_size}"
             )
         # Without a prompt a text begins as after a line break, in any vocabulary.
         self._line_break = int(encode(tokenizer, "\n")[-1])
@@ -88,23 +131,121 @@ class Sampler:
             reason = str(error).rstrip(".")
             raise CheckpointError(f"{checkpoint.path} cannot be sampled: {reason}.") from error
 
-    def stream(self, prompt: str, sampling: Sampling) -> Iterator[Piece]:
-        """Continue a prompt, token by token; close the iterator to stop. The same seed gives the same text.
+    def encode(self, text: str | bytes) -> list[int]:
+        """The ids of a text. Raises ValueError, in one sentence, for what the tokenizer cannot encode.
 
-        Raises ValueError for a prompt that is no Unicode text, FloatingPointError when the model computes no
-        finite number.
+        A tokenizer of bytes takes any bytes; others need UTF-8, and a string must be Unicode text.
         """
-        from nexus_tui.data.tokenizer import StreamDecoder, encode
-        from nexus_tui.lm.generation import generate
+        from nexus_tui.data.tokenizer import encode
 
         try:
-            ids = encode(self.tokenizer, prompt).tolist()
+            return [int(id) for id in encode(self.tokenizer, text)]
+        except UnicodeDecodeError as error:
+            raise ValueError(
+                f"The text is no UTF-8 (at byte {error.start}), which is all that its tokenizer "
+                "reads; convert it first."
+            ) from None
         except UnicodeError:
-            raise ValueError("The prompt is no valid Unicode text; type it again.") from None
+            raise ValueError("The text is no valid Unicode text; type it again.") from None
+
+    def text(self, ids: Sequence[int]) -> str:
+        """The text of ids, without a character at its end that is not whole: a stream may complete it."""
+        from nexus_tui.data.tokenizer import StreamDecoder
+
         decoder = StreamDecoder(self.tokenizer)
-        tokens = generate(self.model, ids, sampling, empty_prompt_id=self._line_break)
+        return "".join(decoder.push(id) for id in ids)
+
+    def stream(
+        self,
+        prompt: str | bytes,
+        sampling: Sampling,
+        *,
+        first_ids: Sequence[int] | None = None,
+        stop: Sequence[str] = (),
+        share: float | Callable[[], float] = 1.0,
+        progress: Progress | None = None,
+    ) -> Iterator[Piece]:
+        """Continue a prompt, token by token; close the iterator to stop. The same seed gives the same text.
+
+        Args:
+            prompt: text, or the bytes of one. A character that it ends amid is completed by the first pieces.
+            sampling: how tokens are drawn; `max_tokens` counts those drawn now.
+            first_ids: tokens that follow the prompt, drawn before or put in a drawn one's place: what comes
+                is what would have come after them. The pieces are those after them.
+            stop: texts at which to stop; none is part of the text, nor is any part of one.
+            share: of one core, the most to use over time (sleeps after each token and each piece of the
+                prompt); as a function it is asked every time. It changes no token.
+            progress: told, while the prompt is read and at least every 0.1 s of sleep, how many of its tokens
+                have been; may raise to end it.
+
+        Raises ValueError for a prompt that the tokenizer cannot encode, an empty stop text or a share that is
+        not above 0, FloatingPointError when the model computes no finite number.
+        """
+        from nexus_tui.data.tokenizer import StreamDecoder
+        from nexus_tui.lm.generation import generate
+        from nexus_tui.training.stopping import StopTexts
+
+        stops = StopTexts(stop)
+        ids = self.encode(prompt) or [self._line_break]
+        ids += first_ids or ()
+        pace, watch = _paced(share, progress)
+        decoder = StreamDecoder(self.tokenizer)
+        for id in ids[-_CHARACTER:]:
+            decoder.push(id)
+        tokens = generate(self.model, ids, sampling, pace=pace, progress=watch)
         for written, token in enumerate(tokens, start=1):
-            text = decoder.push(token.id)
-            if written == sampling.max_tokens:
-                text += decoder.finish()
-            yield Piece(text, token.id, self._lengths[token.id], token.logprob, token.rank, token.entropy)
+            last = written == sampling.max_tokens
+            text, stopped = stops.push(decoder.push(token.id) + (decoder.finish() if last else ""))
+            yield Piece(
+                text + (stops.finish() if last and not stopped else ""),
+                token.id,
+                len(self.token_bytes[token.id]),
+                token.logprob,
+                token.rank,
+                token.entropy,
+                len(ids) + written - 1,
+                token.alternatives,
+                self.token_bytes[token.id],
+                "stop text" if stopped else "max tokens" if last else "",
+            )
+            if stopped:
+                break
+
+    def score(
+        self,
+        text: str | bytes,
+        *,
+        share: float | Callable[[], float] = 1.0,
+        progress: Progress | None = None,
+    ) -> Scored:
+        """What a text costs: every token, the first as after a line break.
+
+        `share` and `progress` as for `stream`. Raises ValueError for a text that the tokenizer cannot encode,
+        FloatingPointError when the model computes no finite number.
+        """
+        from nexus_tui.lm.generation import score
+
+        ids = self.encode(text)
+        pace, watch = _paced(share, progress)
+        losses = score(self.model, [self._line_break, *ids], pace=pace, progress=watch)
+        if not losses.isfinite().all():
+            raise FloatingPointError(
+                "The model gives no finite number for this text: its weights are damaged or diverged."
+            )
+        return Scored(tuple(ids), tuple(self.token_bytes[id] for id in ids), tuple(losses.tolist()))
+
+
+def _paced(share: float | Callable[[], float], progress: Progress | None) -> tuple[Pace, Progress | None]:
+    """A pace that tells, while it sleeps, the progress that it was told last."""
+    from nexus_tui.lm.pace import Pace
+
+    if progress is None:
+        return Pace(share), None
+    newest = (0, 0)
+
+    def watch(done: int, total: int) -> None:
+        nonlocal newest
+        newest = (done, total)
+        progress(done, total)
+
+    return Pace(share, lambda: progress(*newest)), watch

@@ -1,0 +1,153 @@
+"""How the next token is drawn from what a model thinks of it: settings, cuts and random numbers."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+ALTERNATIVES = 10
+"""How many of the most probable tokens are told for each one drawn."""
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How the next token is drawn.
+
+    In this order, which is that of transformers' generate: logits of tokens that the prompt or the text so
+    far has are divided by `repetition_penalty` if positive and multiplied by it if negative (1: off); all are
+    divided by `temperature` (0: always the most probable token); then the `top_k` most probable tokens stay
+    (0: all); then the fewest most probable ones that together reach `top_p` of what is left; then those of
+    at least `min_p` times the probability of the most probable one (0: all). Of equally probable tokens the
+    lower id comes first. At most `max_tokens` are drawn; `seed` decides every draw.
+
+    Raises ValueError for values outside these meanings.
+
+    Sources: Keskar et al., arXiv 1909.05858, section 4.1 (repetition penalty); Holtzman et al., arXiv
+    1904.09751 (top-p); Nguyen et al., arXiv 2407.01082 (min-p).
+    """
+
+    temperature: float = 0.8
+    top_k: int = 0
+    top_p: float = 1.0
+    max_tokens: int = 200
+    seed: int = 0
+    min_p: float = 0.0
+    repetition_penalty: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.temperature < float("inf"):
+            raise ValueError(
+                f"temperature is {self.temperature}; it must be 0 (greedy) or a positive number."
+            )
+        if self.top_k < 0:
+            raise ValueError(f"top_k is {self.top_k}; it must be 0 (off) or a number of tokens.")
+        if not 0 < self.top_p <= 1:
+            raise ValueError(f"top_p is {self.top_p}; it must be above 0 and at most 1 (off).")
+        if not 0 <= self.min_p <= 1:
+            raise ValueError(f"min_p is {self.min_p}; it must be from 0 (off) to 1.")
+        if not 0.01 <= self.repetition_penalty <= 100:
+            raise ValueError(
+                f"repetition_penalty is {self.repetition_penalty}; it must be from 0.01 to 100, 1 is off."
+            )
+        if self.max_tokens < 0:
+            raise ValueError(f"max_tokens is {self.max_tokens}; it must be 0 or more.")
+        if not 0 <= self.seed < 2**64:
+            raise ValueError(f"seed is {self.seed}; it must be from 0 to 2^64 - 1.")
+
+
+class Alternative(NamedTuple):
+    """A token that might have been drawn; `logprob` in nats, before penalty, temperature and cuts."""
+
+    id: int
+    logprob: float
+
+
+@dataclass(frozen=True)
+class Token:
+    """A drawn token and what the model, before penalty, temperature and cuts, thought of it.
+
+    `logprob` in nats; `rank` 1 is the most probable token (of equals, the lower id); `entropy` of the whole
+    distribution in nats; `alternatives` are the most probable tokens, best first, be the drawn one among
+    them or not.
+    """
+
+    id: int
+    logprob: float
+    rank: int
+    entropy: float
+    alternatives: tuple[Alternative, ...] = ()
+
+
+def draw(
+    logits: NDArray[np.float64], sampling: Sampling, position: int, seen: NDArray[np.bool_] | None = None
+) -> Token:
+    """Draw the token at a position of the sequence from its logits [vocab].
+
+    `seen` [vocab] marks the tokens of prompt and text so far: those that the repetition penalty is for.
+    Raises FloatingPointError if a logit is no finite number.
+    """
+    if not np.isfinite(logits).all():
+        raise FloatingPointError(
+            f"The model gives no finite number at position {position}: its weights are damaged or diverged."
+        )
+    penalised = _penalised(logits, sampling.repetition_penalty, seen)
+    if sampling.temperature == 0:
+        chosen = int(penalised.argmax())
+    else:
+        cumulative = np.cumsum(probabilities(penalised, sampling))
+        # Zero-probability ids share their predecessor's sum, so "right" never lands on one.
+        point = uniform(sampling.seed, position) * cumulative[-1]
+        chosen = int(cumulative.searchsorted(point, side="right"))
+    return _token(logits, chosen)
+
+
+def _token(logits: NDArray[np.float64], chosen: int) -> Token:
+    logprobs = logits - logits.max()
+    logprobs -= np.log(np.exp(logprobs).sum())
+    rank = int((logits > logits[chosen]).sum() + (logits[:chosen] == logits[chosen]).sum()) + 1
+    entropy = float(-(np.exp(logprobs) * logprobs).sum())
+    likeliest = tuple(Alternative(int(id), float(logprobs[id])) for id in _likeliest(logits, ALTERNATIVES))
+    return Token(chosen, float(logprobs[chosen]), rank, entropy, likeliest)
+
+
+def _likeliest(logits: NDArray[np.float64], count: int) -> NDArray[np.intp]:
+    """The ids of the `count` largest logits, largest first; of equals, the lower id."""
+    if count < len(logits):
+        # all that are not below the last of them: which of equals a partition picks is its own affair
+        candidates = np.flatnonzero(logits >= np.partition(logits, -count)[-count])
+    else:
+        candidates = np.arange(len(logits))
+    return candidates[np.argsort(-logits[candidates], kind="stable")[:count]]
+
+
+def _penalised(
+    logits: NDArray[np.float64], penalty: float, seen: NDArray[np.bool_] | None
+) -> NDArray[np.float64]:
+    if penalty == 1 or seen is None:
+        return logits
+    return np.where(seen, np.where(logits < 0, logits * penalty, logits / penalty), logits)
+
+
+def probabilities(logits: NDArray[np.float64], sampling: Sampling) -> NDArray[np.float64]:
+    """The distribution [vocab] to draw from, after temperature (> 0), top_k, top_p and min_p; unnormalised.
+
+    The most probable token has weight 1.
+    """
+    with np.errstate(over="ignore", under="ignore"):  # a tiny temperature leaves the maximum alone: right
+        weights: NDArray[np.float64] = np.exp((logits - logits.max()) / sampling.temperature)
+    if sampling.top_k or sampling.top_p < 1:
+        order = np.argsort(-logits, kind="stable")
+        keep = min(sampling.top_k or len(order), len(order))
+        if sampling.top_p < 1:
+            cumulative = np.cumsum(weights[order[:keep]])
+            keep = int(cumulative.searchsorted(sampling.top_p * cumulative[-1], side="left")) + 1
+        weights[order[keep:]] = 0
+    if sampling.min_p:
+        weights[weights < sampling.min_p] = 0
+    return weights
+
+
+def uniform(seed: int, position: int) -> float:
+    """A number in [0, 1) that depends on its arguments alone. Philox: Salmon et al., SC 2011."""
+    return float(np.random.Generator(np.random.Philox(key=seed, counter=position)).random())

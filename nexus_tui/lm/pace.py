@@ -1,0 +1,62 @@
+"""Work that leaves time to others: after each piece of it, a sleep in proportion."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+LOOK = 0.05
+"""Seconds of sleep between two looks at whether it is still wanted."""
+
+
+class Pace:
+    """Lets work use no more than a share of one core over time.
+
+    Processor time is measured, not time on the clock: what waits while others train has used nothing. After
+    each piece of work comes a sleep that makes good for it, so the share holds over every piece and the sleep
+    after it, and nothing is saved up.
+
+    Args:
+        share: of one core, above 0; 1 or more never sleeps. As a function it is asked before each sleep.
+        awake: called at least every 0.05 s of sleep; may raise to end it.
+
+    Raises ValueError for a share that is not above 0.
+    """
+
+    def __init__(
+        self, share: float | Callable[[], float] = 1.0, awake: Callable[[], None] = lambda: None
+    ) -> None:
+        self._share = share if callable(share) else lambda: share
+        self._awake = awake
+        self.share  # noqa: B018 - refuse a wrong one now
+
+    @property
+    def share(self) -> float:
+        """The share that holds now."""
+        share = self._share()
+        if not share > 0:
+            raise ValueError(f"The share of a core is {share}; it must be above 0, and 1 is a whole core.")
+        return share
+
+    @contextmanager
+    def work(self, threads: int = 1) -> Iterator[None]:
+        """Do a piece of work, then sleep for it.
+
+        `threads` is on how many it runs: the calling one does an equal part, and whatever runs on one alone,
+        so so many times its processor time is the most that all of them used.
+        """
+        clock, processor = time.perf_counter(), time.thread_time()
+        yield
+        used = (time.thread_time() - processor) * threads
+        share = self.share
+        if share < 1:
+            self._sleep_until(clock + used / share)
+
+    def _sleep_until(self, end: float) -> None:
+        while (left := end - time.perf_counter()) > 0:
+            time.sleep(min(left, LOOK))
+            if left > LOOK:
+                self._awake()
+
+
+FULL = Pace()
+"""No sleep at all."""
