@@ -87,10 +87,7 @@ def draw(
     `seen` [vocab] marks the tokens of prompt and text so far: those that the repetition penalty is for.
     Raises FloatingPointError if a logit is no finite number.
     """
-    if not np.isfinite(logits).all():
-        raise FloatingPointError(
-            f"The model gives no finite number at position {position}: its weights are damaged or diverged."
-        )
+    _check_finite(logits, position)
     penalised = _penalised(logits, sampling.repetition_penalty, seen)
     if sampling.temperature == 0:
         chosen = int(penalised.argmax())
@@ -100,6 +97,22 @@ def draw(
         point = uniform(sampling.seed, position) * cumulative[-1]
         chosen = int(cumulative.searchsorted(point, side="right"))
     return _token(logits, chosen)
+
+
+def think(logits: NDArray[np.float64], given: int, position: int) -> Token:
+    """What the model thinks of a given token at a position, from its logits [vocab].
+
+    Raises FloatingPointError if a logit is no finite number.
+    """
+    _check_finite(logits, position)
+    return _token(logits, given)
+
+
+def _check_finite(logits: NDArray[np.float64], position: int) -> None:
+    if not np.isfinite(logits).all():
+        raise FloatingPointError(
+            f"The model gives no finite number at position {position}: its weights are damaged or diverged."
+        )
 
 
 def _token(logits: NDArray[np.float64], chosen: int) -> Token:

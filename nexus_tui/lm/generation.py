@@ -9,11 +9,21 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nexus_tui.lm.cache import Cache
-from nexus_tui.lm.drawing import Alternative, Sampling, Token, draw, probabilities, uniform
+from nexus_tui.lm.drawing import Alternative, Sampling, Token, draw, probabilities, think, uniform
 from nexus_tui.lm.hybrid import HybridLM
 from nexus_tui.lm.pace import FULL, Pace
 
-__all__ = ["Alternative", "Sampling", "Token", "draw", "generate", "probabilities", "score", "uniform"]
+__all__ = [
+    "Alternative",
+    "Sampling",
+    "Token",
+    "draw",
+    "generate",
+    "probabilities",
+    "read",
+    "score",
+    "uniform",
+]
 
 PROMPT_CHUNK = 512  # tokens read at once: bounds the memory of a long prompt
 NEWLINE = 10  # the id of a line break in a byte-level vocabulary
@@ -112,6 +122,39 @@ def _losses(model: HybridLM, ids: Sequence[int], cache: Cache) -> Tensor:
     tokens = torch.tensor([list(ids)], dtype=torch.int64, device=next(model.parameters()).device)
     logits = model(tokens[:, :-1], cache)
     return F.cross_entropy(logits[0].float(), tokens[0, 1:], reduction="none").cpu()
+
+
+def read(
+    model: HybridLM, ids: Sequence[int], *, pace: Pace = FULL, progress: Progress | None = None
+) -> Generator[Token, None, None]:
+    """What the model thinks of each token after the first, given those before it, one token at a time.
+
+    The loss of `score`, with rank, entropy and alternatives. Close the generator to stop. Raises ValueError
+    for ids that the model does not have, FloatingPointError when it computes no numbers.
+    """
+    _check_ids(model, ids)
+    return _thoughts(model, ids, pace, progress)
+
+
+def _thoughts(
+    model: HybridLM, ids: Sequence[int], pace: Pace, progress: Progress | None
+) -> Generator[Token, None, None]:
+    cache = _new_cache(model, max(len(ids), 1))
+    for start in range(0, len(ids) - 1, PROMPT_CHUNK):
+        if progress:
+            progress(start, len(ids) - 1)
+        chunk = ids[start : start + PROMPT_CHUNK + 1]
+        with pace.work(torch.get_num_threads() if len(chunk) > 2 else 1):
+            logits = _all_logits(model, chunk[:-1], cache)
+            tokens = [think(logits[i], chunk[i + 1], start + i + 1) for i in range(len(logits))]
+        yield from tokens
+
+
+@torch.inference_mode()
+def _all_logits(model: HybridLM, ids: Sequence[int], cache: Cache) -> NDArray[np.float64]:
+    """Logits [length, vocab] of what follows each token."""
+    tokens = torch.tensor([list(ids)], dtype=torch.int64, device=next(model.parameters()).device)
+    return _float64(model(tokens, cache)[0])
 
 
 def _float64(x: Tensor) -> NDArray[np.float64]:

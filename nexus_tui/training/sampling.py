@@ -211,6 +211,39 @@ class Sampler:
             if stopped:
                 break
 
+    def read(
+        self,
+        text: str | bytes,
+        *,
+        share: float | Callable[[], float] = 1.0,
+        progress: Progress | None = None,
+    ) -> Iterator[Piece]:
+        """A given text, token by token, with what the model thinks of each; the first as after a line break.
+
+        The losses are those of `score`; `share` and `progress` as for `stream`. Raises ValueError for a text
+        that the tokenizer cannot encode, FloatingPointError when the model computes no finite number.
+        """
+        from nexus_tui.data.tokenizer import StreamDecoder
+        from nexus_tui.lm.generation import read
+
+        ids = self.encode(text)
+        pace, watch = _paced(share, progress)
+        decoder = StreamDecoder(self.tokenizer)
+        tokens = read(self.model, [self._line_break, *ids], pace=pace, progress=watch)
+        for position, token in enumerate(tokens, start=1):
+            written = decoder.push(token.id) + (decoder.finish() if position == len(ids) else "")
+            yield Piece(
+                written,
+                token.id,
+                len(self.token_bytes[token.id]),
+                token.logprob,
+                token.rank,
+                token.entropy,
+                position,
+                token.alternatives,
+                self.token_bytes[token.id],
+            )
+
     def score(
         self,
         text: str | bytes,
