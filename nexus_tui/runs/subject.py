@@ -51,6 +51,11 @@ class Subject:
         return self.run.checkpoints.get(self.name)
 
     @property
+    def scored(self) -> bool:
+        """Whether there is a loss of it, a finite number or not."""
+        return self.evaluation is not None or self.measured is not None
+
+    @property
     def protocol(self) -> str:
         """What its loss was measured on; empty if it has none or the record does not say."""
         if self.measured:
@@ -168,6 +173,28 @@ class Subject:
         }
         return len(configs) < 2
 
+    def as_dict(self) -> dict[str, Any]:
+        """As `compare --json` prints it: losses in nats per token; what is not known is None."""
+        return {
+            "label": self.label,
+            "run": self.run.name,
+            "checkpoint": self.name,
+            "step": self.step,
+            "tokens": self.tokens,
+            "train_loss": _finite(self.train_loss),
+            "validation_loss": _finite(self.loss),
+            "stderr": _finite(self.stderr),
+            "perplexity": _finite(self.perplexity),
+            "bits_per_byte": _finite(self.bits_per_byte),
+            "gap": _finite(self.gap),
+            "bytes": self.bytes,
+            "lineage": self.lineage,
+            "parents": list(self.parents),
+            "weights": self.run.weights(self.name),
+            "sha256": self.sha256 or None,
+            "protocol": self.protocol or None,
+        }
+
 
 def names(run: Run) -> dict[str, int]:
     """Every checkpoint that a run knows, saved or evaluated, with its step; in the order of the record."""
@@ -220,3 +247,7 @@ def find_subjects(runs: Runs, references: Iterable[str]) -> list[Subject]:
         return find_subject(found, which)
 
     return [subject(reference) for reference in references]
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

@@ -1,0 +1,61 @@
+"""How the configurations of several runs differ."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nexus_tui.runs.run import Run
+from nexus_tui.runs.subject import Subject
+
+_NOT_CONFIGURED = ("description", "kind")
+"""Words about a run, not settings."""
+
+
+@dataclass(frozen=True)
+class ConfigDifference:
+    """A configured value that is not the same for all subjects."""
+
+    key: str
+    values: tuple[Any, ...]
+    """One a subject, None where it is not on record."""
+
+    def plain(self) -> list[Any]:
+        """The values as JSON has them; what it has no word for (a date, infinity) as text."""
+        return [_plain(value) for value in self.values]
+
+
+def config_differences(subjects: Sequence[Subject]) -> list[ConfigDifference]:
+    """Every setting that differs, by its dotted key; the text's own hash among them.
+
+    What is on record for some alone is no difference: a record may be incomplete.
+    """
+    settings = [_settings(subject.run) for subject in subjects]
+    keys = dict.fromkeys(key for each in settings for key in each)
+    rows = [ConfigDifference(key, tuple(each.get(key) for each in settings)) for key in keys]
+    return [row for row in rows if _differ([value for value in row.values if value is not None])]
+
+
+def _differ(values: list[Any]) -> bool:
+    return any(value != values[0] for value in values)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    known = value is None or isinstance(value, bool | int | str)
+    return value if known or (isinstance(value, float) and math.isfinite(value)) else str(value)
+
+
+def _settings(run: Run) -> dict[str, Any]:
+    """A run's configuration by dotted keys."""
+    found: dict[str, Any] = {}
+    tables: dict[str, Any] = dict(run.config)
+    for key, value in tables.items():
+        if isinstance(value, dict):
+            found |= {f"{key}.{name}": each for name, each in value.items()}
+        elif key not in _NOT_CONFIGURED:
+            found[key] = value
+    if run.started and run.started.corpus_sha256:
+        found["data.corpus SHA-256"] = run.started.corpus_sha256
+    return found
