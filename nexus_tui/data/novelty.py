@@ -1,6 +1,14 @@
 """How much of a sample is the training text's own words: copied spans, repetition, vocabulary."""
 
+import math
+import re
 from dataclasses import dataclass
+
+from nexus_tui.data.longest_copy import longest_copy
+
+_WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
+"""Letters, with apostrophes and hyphens among them."""
+_GRAM = 4
 
 
 @dataclass(frozen=True)
@@ -22,11 +30,40 @@ class Novelty:
 
 
 class Originals:
-    """A training text, ready to be asked what of a sample is copied from it."""
+    """A training text, ready to be asked what of a sample is copied from it.
+
+    Reads the words of the text once: a third of a second for a megabyte. Any number of threads may ask.
+    """
 
     def __init__(self, text: bytes) -> None:
         self.text = text
+        self.words = frozenset(match.group() for match in _WORD.finditer(_folded(text)))
+        """The words of the text, in lower case."""
 
     def figures(self, sample: bytes) -> Novelty:
-        """The figures of a sample, its prompt left out: milliseconds for a kilobyte."""
-        raise NotImplementedError
+        """The figures of a sample, its prompt left out: milliseconds for a kilobyte.
+
+        A word that touches either end of the sample may be cut off there: it is none for `known_words`. The
+        sample need not be UTF-8.
+
+        Source: Welleck et al., arXiv 1908.04319 (seq-rep-4, there of tokens, here of words).
+        """
+        copy = longest_copy(sample, self.text)
+        text = _folded(sample)
+        found = list(_WORD.finditer(text))
+        whole = [word.group() for word in found if word.start() > 0 and word.end() < len(text)]
+        known = sum(word in self.words for word in whole) / len(whole) if whole else math.nan
+        words = [word.group() for word in found]
+        grams = [tuple(words[i : i + _GRAM]) for i in range(len(words) - _GRAM + 1)]
+        return Novelty(
+            longest=copy.length,
+            span=(copy.here, copy.here + copy.length),
+            offset=copy.there,
+            line=self.text.count(b"\n", 0, copy.there) + 1,
+            repetition=1 - len(set(grams)) / len(grams) if grams else math.nan,
+            known_words=known,
+        )
+
+
+def _folded(text: bytes) -> str:
+    return text.decode(errors="replace").lower()

@@ -10,6 +10,10 @@ ALTERNATIVES = 10
 """How many of the most probable tokens are told for each one drawn."""
 
 
+class SamplingError(ValueError):
+    """What is asked of sampling has no meaning; the message is one sentence for the user."""
+
+
 @dataclass(frozen=True)
 class Sampling:
     """How the next token is drawn.
@@ -21,7 +25,7 @@ class Sampling:
     at least `min_p` times the probability of the most probable one (0: all). Of equally probable tokens the
     lower id comes first. At most `max_tokens` are drawn; `seed` decides every draw.
 
-    Raises ValueError for values outside these meanings.
+    Raises SamplingError for values outside these meanings.
 
     Sources: Keskar et al., arXiv 1909.05858, section 4.1 (repetition penalty); Holtzman et al., arXiv
     1904.09751 (top-p); Nguyen et al., arXiv 2407.01082 (min-p).
@@ -37,23 +41,23 @@ class Sampling:
 
     def __post_init__(self) -> None:
         if not 0 <= self.temperature < float("inf"):
-            raise ValueError(
+            raise SamplingError(
                 f"temperature is {self.temperature}; it must be 0 (greedy) or a positive number."
             )
         if self.top_k < 0:
-            raise ValueError(f"top_k is {self.top_k}; it must be 0 (off) or a number of tokens.")
+            raise SamplingError(f"top_k is {self.top_k}; it must be 0 (off) or a number of tokens.")
         if not 0 < self.top_p <= 1:
-            raise ValueError(f"top_p is {self.top_p}; it must be above 0 and at most 1 (off).")
+            raise SamplingError(f"top_p is {self.top_p}; it must be above 0 and at most 1 (off).")
         if not 0 <= self.min_p <= 1:
-            raise ValueError(f"min_p is {self.min_p}; it must be from 0 (off) to 1.")
+            raise SamplingError(f"min_p is {self.min_p}; it must be from 0 (off) to 1.")
         if not 0.01 <= self.repetition_penalty <= 100:
-            raise ValueError(
+            raise SamplingError(
                 f"repetition_penalty is {self.repetition_penalty}; it must be from 0.01 to 100, 1 is off."
             )
         if self.max_tokens < 0:
-            raise ValueError(f"max_tokens is {self.max_tokens}; it must be 0 or more.")
+            raise SamplingError(f"max_tokens is {self.max_tokens}; it must be 0 or more.")
         if not 0 <= self.seed < 2**64:
-            raise ValueError(f"seed is {self.seed}; it must be from 0 to 2^64 - 1.")
+            raise SamplingError(f"seed is {self.seed}; it must be from 0 to 2^64 - 1.")
 
 
 class Alternative(NamedTuple):

@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from nexus_tui.lm.drawing import SamplingError
+
 LOOK = 0.05
 """Seconds of sleep between two looks at whether it is still wanted."""
 
@@ -19,7 +21,7 @@ class Pace:
         share: of one core, above 0; 1 or more never sleeps. As a function it is asked before each sleep.
         awake: called at least every 0.05 s of sleep; may raise to end it.
 
-    Raises ValueError for a share that is not above 0.
+    Raises SamplingError for a share that is not above 0.
     """
 
     def __init__(
@@ -34,7 +36,7 @@ class Pace:
         """The share that holds now."""
         share = self._share()
         if not share > 0:
-            raise ValueError(f"The share of a core is {share}; it must be above 0, and 1 is a whole core.")
+            raise SamplingError(f"The share of a core is {share}; it must be above 0, and 1 is a whole core.")
         return share
 
     @contextmanager

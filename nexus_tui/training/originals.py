@@ -24,14 +24,18 @@ def originals_of(run: Run) -> Originals:
     Raises RunError if it is not on record or no longer the text that the run was trained on, CorpusError if
     it cannot be read.
     """
-    from nexus_tui.config import RunConfig
+    from nexus_tui.config import ConfigError, RunConfig
     from nexus_tui.data.corpus import load_corpus
     from nexus_tui.data.novelty import Originals
     from nexus_tui.data.windows import split
 
-    if run.foreign or run.started is None:
-        raise RunError(f"{run.name} does not say which text it was trained on, so samples compare with none.")
-    data = RunConfig.check(run.config, str(run.folder / "run.toml")).data
+    silent = RunError(f"{run.name} does not say which text it was trained on, so samples compare with none.")
+    if run.foreign or run.started is None or not run.started.corpus_sha256:
+        raise silent
+    try:
+        data = RunConfig.check(run.config, str(run.folder / "run.toml")).data
+    except ConfigError:
+        raise silent from None
     key = (run.started.corpus_sha256, data.validation, data.holdout)
     with _lock:
         found = _known.get(key)

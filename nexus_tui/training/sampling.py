@@ -30,6 +30,10 @@ Progress = Callable[[int, int], None]
 """Told how many tokens of how many have been read; may raise to end it."""
 
 
+class TextError(ValueError):
+    """A text that a tokenizer cannot encode; the message is one sentence for the user."""
+
+
 @dataclass(frozen=True)
 class Piece:
     """What one drawn token adds to the text, and what the model thought of it.
@@ -132,7 +136,7 @@ class Sampler:
             raise CheckpointError(f"{checkpoint.path} cannot be sampled: {reason}.") from error
 
     def encode(self, text: str | bytes) -> list[int]:
-        """The ids of a text. Raises ValueError, in one sentence, for what the tokenizer cannot encode.
+        """The ids of a text. Raises TextError, in one sentence, for what the tokenizer cannot encode.
 
         A tokenizer of bytes takes any bytes; others need UTF-8, and a string must be Unicode text.
         """
@@ -141,12 +145,12 @@ class Sampler:
         try:
             return [int(id) for id in encode(self.tokenizer, text)]
         except UnicodeDecodeError as error:
-            raise ValueError(
+            raise TextError(
                 f"The text is no UTF-8 (at byte {error.start}), which is all that its tokenizer "
                 "reads; convert it first."
             ) from None
         except UnicodeError:
-            raise ValueError("The text is no valid Unicode text; type it again.") from None
+            raise TextError("The text is no valid Unicode text; type it again.") from None
 
     def text(self, ids: Sequence[int]) -> str:
         """The text of ids, without a character at its end that is not whole: a stream may complete it."""
@@ -178,8 +182,8 @@ class Sampler:
             progress: told, while the prompt is read and at least every 0.1 s of sleep, how many of its tokens
                 have been; may raise to end it.
 
-        Raises ValueError for a prompt that the tokenizer cannot encode, an empty stop text or a share that is
-        not above 0, FloatingPointError when the model computes no finite number.
+        Raises TextError for a prompt that the tokenizer cannot encode, SamplingError for an empty stop text
+        or a share that is not above 0, FloatingPointError when the model computes no finite number.
         """
         from nexus_tui.data.tokenizer import StreamDecoder
         from nexus_tui.lm.generation import generate
@@ -253,7 +257,7 @@ class Sampler:
     ) -> Scored:
         """What a text costs: every token, the first as after a line break.
 
-        `share` and `progress` as for `stream`. Raises ValueError for a text that the tokenizer cannot encode,
+        `share` and `progress` as for `stream`. Raises TextError for a text that the tokenizer cannot encode,
         FloatingPointError when the model computes no finite number.
         """
         from nexus_tui.lm.generation import score

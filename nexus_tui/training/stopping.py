@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from nexus_tui.lm.drawing import SamplingError
+
 
 class StopTexts:
     """Passes a text on until one of some texts is in it; no part of that one is ever passed on.
@@ -10,12 +12,12 @@ class StopTexts:
     not depend on how it was cut into pieces: at the stop text that is complete first (of two that end in the
     same place, the longer).
 
-    Raises ValueError for an empty stop text.
+    Raises SamplingError for an empty stop text.
     """
 
     def __init__(self, texts: Sequence[str]) -> None:
         if not all(texts):
-            raise ValueError("A stop text is empty; give at least one character, or none at all.")
+            raise SamplingError("A stop text is empty; give at least one character, or none at all.")
         self._texts = tuple(texts)
         self._held = ""
 
