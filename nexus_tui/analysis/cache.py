@@ -6,6 +6,14 @@ the key is in the file, and a file that is not exactly what its key says is no r
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import io
+import math
+import os
+import re
+import threading
+import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +21,14 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from nexus_tui.runs.checkpoints import Checkpoint
+from nexus_tui.runs.checkpoints import WEIGHTS, Checkpoint
+
+FOLDER = "analysis"
+_MODEL = (WEIGHTS, "config.json", "tokenizer.json")
+_KEY = "key"
+_PROTOCOL = re.compile("[0-9a-f]{16}")
+_BYTES = 1 << 30
+"""No result is larger."""
 
 Arrays = Mapping[str, "np.ndarray[Any, Any]"]
 """A result as named arrays of numbers, never of objects."""
@@ -30,26 +45,48 @@ class Entry:
 
     def read(self) -> Arrays | None:
         """The arrays, or None if there are none or the file is damaged or of another key."""
-        raise NotImplementedError
+        # Whatever is wrong with a file that only saves time, there is one answer to it.
+        with contextlib.suppress(Exception):
+            if self.path.is_file():  # no pipe, which would wait for a writer
+                arrays = _read(self.path)
+                if arrays.pop(_KEY).tobytes() == self.key.encode():
+                    return arrays
+        return None
 
     def write(self, arrays: Arrays) -> None:
         """Keep arrays, whole or not at all; where the folder cannot be written, not at all."""
-        raise NotImplementedError
+        own = f".writing-{os.getpid()}-{threading.get_ident()}-{self.path.name}"
+        temporary = self.path.with_name(own)
+        named = {_KEY: np.frombuffer(self.key.encode(), np.uint8), **arrays}
+        with contextlib.suppress(OSError):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                with zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
+                    for name, array in named.items():
+                        archive.writestr(f"{name}.npy", _npy(array))
+                temporary.replace(self.path)
+            finally:
+                temporary.unlink(missing_ok=True)
 
 
 def entry(folder: Path, kind: str, version: int, weights: str, protocol: str) -> Entry:
     """The place for a result of a run's folder. `weights` is a hexadecimal digest, as `weights_key` gives;
     raise `version` whenever the computation gives other numbers or arrays.
     """
-    raise NotImplementedError
+    # A journal may hold any text as its protocol; only what the program writes itself names a file.
+    short = protocol if _PROTOCOL.fullmatch(protocol) else hashlib.sha256(protocol.encode()).hexdigest()[:16]
+    path = folder / "evaluations" / FOLDER / f"{kind}-{weights[:16]}-{short}.npz"
+    return Entry(path, f"{kind} {version} {weights} {protocol}")
 
 
 def weights_key(checkpoint: Checkpoint) -> str:
-    """A digest of the model (weights and config.json), whose files are hashed to be sure that it is theirs.
+    """What a model is: the SHA-256 of weights, config.json and tokenizer.json, one after the other.
 
-    Raises CheckpointError if they are not what the manifest says.
+    The files are hashed, 20 ms for the reference model, so that it is theirs. Raises CheckpointError if they
+    are not what the manifest says.
     """
-    raise NotImplementedError
+    checkpoint.verify(*_MODEL)
+    return "".join(str(checkpoint.files[name]["sha256"]) for name in _MODEL)
 
 
 def remembered(
@@ -63,4 +100,45 @@ def remembered(
     `unpack` checks names, types, shapes and values; KeyError, TypeError, ValueError or IndexError from it
     mean that the file is no result.
     """
-    raise NotImplementedError
+    arrays = entry.read()
+    if arrays is not None:
+        with contextlib.suppress(KeyError, TypeError, ValueError, IndexError):
+            return unpack(arrays)
+    result = compute()
+    entry.write(pack(result))
+    return result
+
+
+def _read(path: Path) -> dict[str, np.ndarray[Any, Any]]:
+    """The arrays of a .npz that was written here. Raises an exception of some kind for any other file.
+
+    numpy's own reader would first make room for as much as a header claims; here nothing is larger than the
+    file itself.
+    """
+    with zipfile.ZipFile(path) as archive:
+        members = archive.infolist()
+        size = path.stat().st_size
+        if size > _BYTES or sum(member.file_size for member in members) > size:
+            raise ValueError("it claims to hold more than it does")
+        if any(member.compress_type != zipfile.ZIP_STORED for member in members):
+            raise ValueError("it is compressed")
+        return {member.filename.removesuffix(".npy"): _array(archive.read(member)) for member in members}
+
+
+def _npy(array: np.ndarray[Any, Any]) -> bytes:
+    """A .npy file's bytes."""
+    file = io.BytesIO()
+    np.lib.format.write_array(file, np.asarray(array, order="C"), version=(1, 0), allow_pickle=False)
+    return file.getvalue()
+
+
+def _array(data: bytes) -> np.ndarray[Any, Any]:
+    """A .npy as an array of numbers. Raises ValueError for anything else."""
+    file = io.BytesIO(data)
+    if np.lib.format.read_magic(file) != (1, 0):
+        raise ValueError("it is of another version")
+    shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
+    count = math.prod(shape)
+    if dtype.kind not in "biuf" or fortran or count * dtype.itemsize != len(data) - file.tell():
+        raise ValueError("it is no array of numbers")
+    return np.frombuffer(data, dtype, offset=file.tell()).reshape(shape).copy()

@@ -21,9 +21,10 @@ def opened(subject: Subject) -> Opened:
     here, CorpusError and ConfigError for a corpus or configuration that cannot be read.
     """
     checkpoint = checkpoint_of(subject)
+    evaluation = subject.evaluation
     from nexus_tui.training.opened import opened as open_for_scoring
 
-    return open_for_scoring(subject.run, checkpoint)
+    return open_for_scoring(subject.run, checkpoint, evaluation.event.protocol if evaluation else "")
 
 
 def checkpoint_of(subject: Subject) -> Checkpoint:

@@ -29,6 +29,11 @@ class Validation:
 
     def losses(self, model: HybridLM) -> "Iterator[np.ndarray[tuple[int], np.dtype[np.float32]]]":
         """Mean loss of each window in nats per token, a few windows at a time: [some windows]."""
+        for losses in self.token_losses(model):
+            yield losses.double().mean(-1).float().numpy()
+
+    def token_losses(self, model: HybridLM) -> Iterator[torch.Tensor]:
+        """Loss of each target in nats, a few windows at a time: float32 [some windows, length]."""
         count, length = self.inputs.shape
         at_once = max(1, _TOKENS_AT_ONCE // length)
         for start in range(0, count, at_once):
@@ -39,7 +44,7 @@ class Validation:
                     torch.from_numpy(self.targets[part]),
                     reduction="none",
                 )
-                yield losses.double().mean(-1).float().numpy()
+            yield losses
 
     def bits_per_byte(self, loss: float) -> float:
         """A mean loss over these windows, in nats per token, as bits per byte of their text."""

@@ -34,11 +34,11 @@ class Opened:
         return load_model(self.checkpoint.path).eval()
 
 
-def opened(run: Run, checkpoint: Checkpoint) -> Opened:
-    """Open a kept checkpoint of a run.
+def opened(run: Run, checkpoint: Checkpoint, protocol: str = "") -> Opened:
+    """Open a kept checkpoint of a run; `protocol` is that of its evaluation on record, if it has one.
 
-    Raises RunError if its evaluation on record was over other windows than the corpus gives now, CorpusError,
-    ConfigError and ValueError for what cannot be read.
+    Raises RunError if that was over other windows than the corpus gives now, CorpusError, ConfigError and
+    ValueError for what cannot be read.
     """
     config = RunConfig.check(run.config, str(run.folder / "run.toml"))
     dataset = prepare(
@@ -50,8 +50,7 @@ def opened(run: Run, checkpoint: Checkpoint) -> Opened:
         tokenizer=load_tokenizer(checkpoint.path / "tokenizer.json"),
     )
     windows = validation(dataset, config.data.window)
-    on_record = [e for e in run.evaluations if e.name == checkpoint.name]
-    if on_record and windows.protocol != on_record[-1].event.protocol:
+    if protocol and windows.protocol != protocol:
         raise RunError(
             f"step {checkpoint.step} was evaluated on another text, tokenizer or window than "
             f"{config.data.corpus} gives now; put the old corpus back to compare."

@@ -66,7 +66,7 @@ def reevaluate(
     from nexus_tui.training.evaluation import summary
     from nexus_tui.training.opened import opened
 
-    scored = opened(run, checkpoint)
+    scored = opened(run, checkpoint, evaluation.event.protocol)
     windows = scored.validation
     parts, done = [], 0
     for part in windows.losses(scored.model):
