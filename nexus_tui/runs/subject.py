@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from nexus_tui.runs import truth
+from nexus_tui.runs import averages, truth
 from nexus_tui.runs.checkpoints import Checkpoint
 from nexus_tui.runs.run import TRAIN_STEPS, Evaluation, Run, RunError
 from nexus_tui.runs.store import Runs
@@ -31,9 +31,12 @@ class Subject:
 
     @cached_property
     def label(self) -> str:
-        """`nexus-byte:1400`, or `nexus-byte:step_1400.1` where several checkpoints have that step."""
-        alike = [name for name, step in names(self.run).items() if step == self.step]
-        return f"{self.run.name}:{self.step if len(alike) < 2 else self.name}"
+        """`nexus-byte:1400`, or `nexus-byte:step_1400.1` where training saved several with that step.
+
+        An average goes by its name.
+        """
+        alike = [n for n, step in names(self.run).items() if step == self.step and not self.run.averaged(n)]
+        return f"{self.run.name}:{self.step if alike == [self.name] else self.name}"
 
     @cached_property
     def step(self) -> int:
@@ -79,16 +82,20 @@ class Subject:
 
     @cached_property
     def tokens(self) -> int | None:
-        """How many tokens it had been trained on; None if the record does not say."""
+        """How many tokens it had been trained on; None if the record does not say, or nobody trained it."""
+        if self.parents:
+            return None
         steps = self.run.steps
         found = steps["tokens"][(steps["step"] == self.step) & (steps["branch"] == self.branch)]
         return int(found[-1]) or None if len(found) else None
 
     @cached_property
     def train_loss(self) -> float:
-        """Mean training loss of its last steps, nats per token; NaN if they are not on record."""
+        """Mean training loss of its last steps, nats per token; NaN if it has none on record."""
         if self.evaluation:
             return self.evaluation.train_loss
+        if self.parents:
+            return math.nan
         steps = self.run.steps
         own = (steps["branch"] == self.branch) & (steps["step"] <= self.step)
         losses = steps["loss"][own & (steps["step"] > self.step - TRAIN_STEPS)]
@@ -136,14 +143,17 @@ class Subject:
     @cached_property
     def parents(self) -> tuple[str, ...]:
         """The checkpoints it is the average of, `RUN:NAME@sha256[:12]` each; mostly none."""
-        return tuple(getattr(self.run.saved.get(self.name), "parents", ()))
+        saved = self.run.saved.get(self.name)
+        return saved.parents if saved else ()
 
     @cached_property
     def lineage(self) -> str:
-        """The way from the first step to its own over those it was resumed from: `0 → 1400 → 2000`."""
+        """The way from the first step to its own over those it was resumed from: `0 → 1400 → 2000`.
+
+        Of an average, what it is of: `average of 1800 and 2000`.
+        """
         if self.parents:
-            method = getattr(self.run.saved[self.name], "method", "") or "an"
-            return f"{method} average of {len(self.parents)}"
+            return averages.words(self.run.saved[self.name], self.run.name)
         stops, branch = [self.step], self.run.branches[self.branch]
         while branch.parent is not None:
             stops.append(branch.start)
@@ -205,9 +215,11 @@ def names(run: Run) -> dict[str, int]:
 def find_subject(run: Run, which: str = "best") -> Subject:
     """A checkpoint of a run, with weights or without: its name, its step, `best` or `last`.
 
-    Of several with one step, the one on the line to the newest weights. Raises RunError if there is none.
+    Of several with one step, the one on the line to the newest weights; an average goes by its name alone.
+    Raises RunError if there is none.
     """
     known = names(run)
+    trained = {name: step for name, step in known.items() if not run.averaged(name)}
     if which == "best":
         best = truth.best(run)
         if best is None:
@@ -217,12 +229,13 @@ def find_subject(run: Run, which: str = "best") -> Subject:
         return Subject(run, best.evaluation.name)
     if which == "last":
         newest = run.newest_checkpoint()
-        found = [newest.name] if newest else list(known)[-1:]
+        found = [newest.name] if newest else list(trained)[-1:]
     else:
-        found = [name for name, step in known.items() if which in (name, str(step))]
+        found = [which] if which in known else [name for name, step in trained.items() if str(step) == which]
     if not found:
-        steps = ", ".join(str(step) for step in sorted(set(known.values()))) or "none"
-        raise RunError(f"{run.name} has no checkpoint {which} on record; it has: {steps}.")
+        steps = [str(step) for step in sorted(set(trained.values()))]
+        listed = ", ".join(steps + [name for name in known if name not in trained]) or "none"
+        raise RunError(f"{run.name} has no checkpoint {which} on record; it has: {listed}.")
     subjects = [Subject(run, name) for name in found]
     return max(subjects, key=lambda subject: (run.on_line(subject.branch, subject.step), subject.branch))
 

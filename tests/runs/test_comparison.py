@@ -312,3 +312,22 @@ def test_records_that_do_not_say_what_they_measured() -> None:
     assert across.reason == "the record of shakespeare-byte does not say which text its loss is of"
     assert made[1].lineage == "0 → 1400 → 2000"
     assert found.unbeaten == ()
+
+
+def test_an_average_goes_by_its_name_and_was_trained_by_nobody(writer: Make) -> None:
+    w = writer()
+    for step in (100, 200):
+        w.steps(step - 99, step)
+        evaluated(w, step, step / 1000)
+    w.average(["step_100", "step_200"], 1.7, "mean")
+    w.evaluate(200, 1.7, "mean", WINDOWS - 0.3)
+    mean, last = subjects(w, "mean", 200)
+    assert (mean.label, last.label, last.name) == ("run:mean", "run:200", "step_200")
+    assert mean.lineage == "average of 100 and 200"
+    assert len(mean.parents) == 2 and mean.parents[0].startswith("run:step_100@")
+    assert mean.tokens is None and math.isnan(mean.train_loss) and math.isnan(mean.gap)
+    assert subjects(w, "last") == [last]
+    assert subjects(w, "best") == [mean]
+    assert compare([last, mean]).pairs[0].verdict == "better"
+    with pytest.raises(RunError, match=r"it has: 100, 200, mean\."):
+        subjects(w, 300)
