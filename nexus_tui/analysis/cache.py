@@ -63,7 +63,8 @@ class Entry:
             try:
                 with zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
                     for name, array in named.items():
-                        archive.writestr(f"{name}.npy", _npy(array))
+                        # Without a date: equal results are equal files.
+                        archive.writestr(zipfile.ZipInfo(f"{name}.npy"), _npy(array))
                 temporary.replace(self.path)
             finally:
                 temporary.unlink(missing_ok=True)
