@@ -13,7 +13,8 @@ from nexus_tui.foreground import THE_ANSWER_IS_NO
 app = typer.Typer(
     name="nexus-tui",
     help="Train small language models in the terminal, and know which checkpoint is the best.",
-    epilog="Without a command: open the app on DIR, $NEXUS_RUNS or ./runs.",
+    epilog="Without a command: open the app on DIR, $NEXUS_RUNS or ./runs. Texts that it writes while it "
+    "trains use a quarter of a core at most; --sampling-cpu SHARE changes that.",
     no_args_is_help=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -52,10 +53,20 @@ def _global(version: Annotated[bool, typer.Option("--version", help="Print the v
 @app.command("open", hidden=True)
 def open_app(
     folder: Annotated[Path | None, typer.Argument(metavar="[DIR]", help="A runs folder, or one run.")] = None,
+    sampling_cpu: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE",
+            min=0.01,
+            max=1,
+            help="Of one core: what sampling may use while a run is trained here (default: 0.25).",
+            show_default=False,
+        ),
+    ] = None,
     runs: RunsOption = None,
 ) -> None:
     """Open the app on a runs folder or one run."""
-    _exit(foreground.open_app(folder or runs))
+    _exit(foreground.open_app(folder or runs, sampling_cpu))
 
 
 @app.command(epilog="Example: nexus-tui train --model nexus-tiny --set optimizer.lr=2e-3 --name first")
@@ -223,53 +234,78 @@ def report(
         print(text, end="")
 
 
+CheckpointArgument = Annotated[
+    str, typer.Argument(metavar="RUN[:STEP]", help="RUN alone means its true best.", show_default=False)
+]
+
+
 @app.command(epilog='Example: nexus-tui sample nexus-byte-1:best "To be" --temperature 0.7 --seed 3')
 def sample(
-    run: Annotated[
-        str, typer.Argument(metavar="RUN[:STEP]", help="RUN alone means its true best.", show_default=False)
-    ],
+    run: CheckpointArgument,
     prompt: Annotated[str, typer.Argument(help="The text to continue; - reads it from standard input.")] = "",
     step: Annotated[int, typer.Option(help="The checkpoint's step, as in RUN:STEP.", show_default=False)] = 0,
     temperature: Annotated[float, typer.Option(min=0, help="0 takes the likeliest token.")] = 0.8,
     top_k: Annotated[int, typer.Option(min=0, help="Only the k likeliest tokens; 0 is off.")] = 0,
     top_p: Annotated[float, typer.Option(help="Only the likeliest tokens up to this mass.")] = 1.0,
+    min_p: Annotated[
+        float, typer.Option(help="Only tokens of this share of the likeliest's probability.")
+    ] = 0.0,
+    repetition_penalty: Annotated[
+        float, typer.Option(help="Above 1: tokens that the text has already are less likely.")
+    ] = 1.0,
     max_tokens: Annotated[int, typer.Option(min=1, help="How many tokens to write.")] = 200,
     seed: Annotated[int, typer.Option(help="The same seed gives the same text.")] = 0,
+    stop: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TEXT", help="End before this text (\\n: a line break); may be repeated."),
+    ] = None,
     runs: RunsOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Continue a prompt with a checkpoint; the text streams to standard output."""
-    from nexus_tui.runs.store import Runs, resolve, runs_folder
+    from nexus_tui import console_sample as console
 
-    store = Runs(runs_folder(runs))
-    opened, checkpoint = resolve(store, f"{run}:{step}" if step else run)
-    text = sys.stdin.read() if prompt == "-" else prompt
-    from nexus_tui.lm.generation import Sampling
-    from nexus_tui.training.sampling import Sampler
+    opened, checkpoint = _checkpoint(run, step, runs)
+    from nexus_tui.lm.drawing import Sampling
 
-    sampling = Sampling(temperature=temperature, top_k=top_k, top_p=top_p, max_tokens=max_tokens, seed=seed)
-    pieces = Sampler.open(checkpoint).stream(text, sampling)
+    sampling = Sampling(
+        temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p,
+        repetition_penalty=repetition_penalty, max_tokens=max_tokens, seed=seed,
+    )  # fmt: skip
+    text = console.read_prompt(prompt)
     if as_json:
-        written = list(pieces)
-        _print_json(
-            {
-                "run": opened.name,
-                "step": checkpoint.step,
-                "checkpoint": checkpoint.name,
-                "prompt": text,
-                "text": "".join(piece.text for piece in written),
-                "tokens": len(written),
-                "nats": -sum(piece.logprob for piece in written),
-                "seed": seed,
-            }
-        )
-        return
-    from nexus_tui.untrusted import visible
+        _print_json(console.sampled(opened, checkpoint, text, sampling, stop or []))
+    else:
+        console.print_sample(checkpoint, text, sampling, stop or [])
 
-    print(visible(text), end="", flush=True)
-    for piece in pieces:
-        print(visible(piece.text), end="", flush=True)
-    print()
+
+@app.command(epilog="Example: nexus-tui score nexus-byte-1:best sonnet.txt --json")
+def score(
+    run: CheckpointArgument,
+    file: Annotated[
+        str, typer.Argument(metavar="FILE|-", help="The text; - reads standard input.", show_default=False)
+    ],
+    tokens: Annotated[bool, typer.Option("--tokens", help="Every token with its nats, too.")] = False,
+    runs: RunsOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """What a text costs under a checkpoint: nats and bits per byte, each token given those before it."""
+    from nexus_tui import console_sample as console
+
+    text = console.read_text(file)
+    told = console.scored(*_checkpoint(run, 0, runs), text, tokens)
+    if as_json:
+        _print_json(told)
+    else:
+        console.print_score(told)
+
+
+def _checkpoint(reference: str, step: int, runs: Path | None) -> tuple[Any, Any]:
+    """The run and the checkpoint that RUN[:STEP] means."""
+    from nexus_tui.interop.opening import all_runs
+    from nexus_tui.runs.store import resolve, runs_folder
+
+    return resolve(all_runs(runs_folder(runs)), f"{reference}:{step}" if step else reference)
 
 
 @app.command()

@@ -14,8 +14,11 @@ from typing import Any
 THE_ANSWER_IS_NO, WRONG_INPUT, WORK_FAILED, INTERRUPTED = 1, 2, 3, 130
 
 
-def open_app(folder: Path | None = None) -> int:
-    """Open the app on a runs folder ($NEXUS_RUNS, else ./runs) or one run. Returns the exit status."""
+def open_app(folder: Path | None = None, sampling_share: float | None = None) -> int:
+    """Open the app on a runs folder ($NEXUS_RUNS, else ./runs) or one run. Returns the exit status.
+
+    `sampling_share` of one core is the most that sampling may use while a run is trained here.
+    """
     if not (sys.stdin.isatty() and sys.stdout.isatty()) or os.environ.get("TERM", "dumb") == "dumb":
         print(
             "The app needs a terminal that can draw; elsewhere there are: nexus-tui train, runs, sample.",
@@ -27,11 +30,15 @@ def open_app(folder: Path | None = None) -> int:
             f"nexus-tui: there is no command and no folder {folder}; see nexus-tui --help.", file=sys.stderr
         )
         return WRONG_INPUT
-    from nexus_tui.tui.app import NexusApp
+    from nexus_tui.tui.app import SAMPLING_SHARE, NexusApp
 
     chosen = folder or Path(os.environ.get("NEXUS_RUNS") or "runs")
     is_run = (chosen / "journal.jsonl").is_file() or (folder is not None and _is_foreign(folder))
-    nexus = NexusApp(chosen.parent if is_run else chosen, open_run=chosen.name if is_run else "")
+    nexus = NexusApp(
+        chosen.parent if is_run else chosen,
+        open_run=chosen.name if is_run else "",
+        sampling_share=SAMPLING_SHARE if sampling_share is None else sampling_share,
+    )
     outcome = nexus.run()
     session = nexus.session
     if session and session.alive:

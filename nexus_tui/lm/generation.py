@@ -9,13 +9,23 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nexus_tui.lm.cache import Cache
-from nexus_tui.lm.drawing import Alternative, Sampling, Token, draw, probabilities, think, uniform
+from nexus_tui.lm.drawing import (
+    Alternative,
+    Sampling,
+    SamplingError,
+    Token,
+    draw,
+    probabilities,
+    think,
+    uniform,
+)
 from nexus_tui.lm.hybrid import HybridLM
 from nexus_tui.lm.pace import FULL, Pace
 
 __all__ = [
     "Alternative",
     "Sampling",
+    "SamplingError",
     "Token",
     "draw",
     "generate",

@@ -126,6 +126,11 @@ def resolve(runs: Runs, reference: str) -> tuple[Run, Checkpoint]:
     """
     name, _, which = reference.partition(":")
     run = runs.find(name)
+    if run.foreign:
+        raise RunError(
+            f"{run.name} is a {run.kind} run to look at, whose weights this program does not read; "
+            "name a run of your own, see `nexus-tui runs`."
+        )
     if run.kind == "recorded":
         raise RunError(
             f"{run.name} is a record without weights; name a run of your own, see `nexus-tui runs`."

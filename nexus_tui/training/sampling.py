@@ -14,9 +14,10 @@ from nexus_tui.runs.checkpoints import WEIGHTS, Checkpoint, CheckpointError
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-    from nexus_tui.lm.drawing import Alternative, Sampling
+    from nexus_tui.lm.drawing import Alternative, Sampling, Token
     from nexus_tui.lm.hybrid import HybridLM
     from nexus_tui.lm.pace import Pace
+    from nexus_tui.training.stopping import StopTexts
 
 CONFIG, TOKENIZER = "config.json", "tokenizer.json"
 KEPT_OPEN = 2
@@ -182,35 +183,41 @@ class Sampler:
             progress: told, while the prompt is read and at least every 0.1 s of sleep, how many of its tokens
                 have been; may raise to end it.
 
-        Raises TextError for a prompt that the tokenizer cannot encode, SamplingError for an empty stop text
-        or a share that is not above 0, FloatingPointError when the model computes no finite number.
+        Raises at once TextError for a prompt that the tokenizer cannot encode, SamplingError for an empty
+        stop text or a share that is not above 0, ValueError for first ids that the model does not have; and
+        amid the text FloatingPointError, when the model computes no finite number.
         """
-        from nexus_tui.data.tokenizer import StreamDecoder
         from nexus_tui.lm.generation import generate
         from nexus_tui.training.stopping import StopTexts
 
-        stops = StopTexts(stop)
-        ids = self.encode(prompt) or [self._line_break]
-        ids += first_ids or ()
+        ids = [*(self.encode(prompt) or [self._line_break]), *(first_ids or ())]
         pace, watch = _paced(share, progress)
+        tokens = generate(self.model, ids, sampling, pace=pace, progress=watch)
+        return self._pieces(tokens, ids, sampling.max_tokens, StopTexts(stop))
+
+    def _pieces(
+        self, tokens: Iterator[Token], ids: Sequence[int], most: int, stops: StopTexts
+    ) -> Iterator[Piece]:
+        """Drawn tokens as pieces of text; they follow the tokens `ids`."""
+        from nexus_tui.data.tokenizer import StreamDecoder
+
         decoder = StreamDecoder(self.tokenizer)
         for id in ids[-_CHARACTER:]:
             decoder.push(id)
-        tokens = generate(self.model, ids, sampling, pace=pace, progress=watch)
         for written, token in enumerate(tokens, start=1):
-            last = written == sampling.max_tokens
+            last = written == most
             text, stopped = stops.push(decoder.push(token.id) + (decoder.finish() if last else ""))
             yield Piece(
-                text + (stops.finish() if last and not stopped else ""),
-                token.id,
-                len(self.token_bytes[token.id]),
-                token.logprob,
-                token.rank,
-                token.entropy,
-                len(ids) + written - 1,
-                token.alternatives,
-                self.token_bytes[token.id],
-                "stop text" if stopped else "max tokens" if last else "",
+                text=text + (stops.finish() if last and not stopped else ""),
+                id=token.id,
+                bytes=len(self.token_bytes[token.id]),
+                logprob=token.logprob,
+                rank=token.rank,
+                entropy=token.entropy,
+                position=len(ids) + written - 1,
+                alternatives=token.alternatives,
+                token=self.token_bytes[token.id],
+                end="stop text" if stopped else "max tokens" if last else "",
             )
             if stopped:
                 break

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 TICK = 0.25
 """Seconds between two looks at what is alive: four updates a second at most."""
+SAMPLING_SHARE = 0.25
+"""Of one core: the most that sampling uses while a run is trained here, unless the user says otherwise."""
 KEEP = "keep"
 """What `run()` gives back when training is to go on without a screen."""
 STOPPED = "stopped"
@@ -71,6 +73,7 @@ class NexusApp(App[str]):
         launcher: starts training.
         clock: the time now, in UTC.
         preload: import what training needs once the first screen is painted.
+        sampling_share: of one core, the most that sampling may use while a run is trained here.
     """
 
     TITLE = "nexus-tui"
@@ -94,6 +97,7 @@ class NexusApp(App[str]):
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         preload: bool = True,
         theme_name: str | None = None,
+        sampling_share: float = SAMPLING_SHARE,
     ) -> None:
         super().__init__()
         theme.register(self, theme_name)
@@ -112,6 +116,7 @@ class NexusApp(App[str]):
         self._launcher = launcher or Launcher()
         self._opened = open_run
         self._preload = preload
+        self._sampling_share = sampling_share
         self._minute = -1
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
@@ -197,6 +202,14 @@ class NexusApp(App[str]):
             return None
         folder = self.session.folder
         return next((run for run in [self.current, *self.runs] if run and run.folder == folder), None)
+
+    @property
+    def sampling_share(self) -> float:
+        """Of one core, the most that sampling may use now: all of it while nothing is trained here.
+
+        Any thread may ask. What writes a text asks before every sleep: training may begin meanwhile.
+        """
+        return self._sampling_share if self.session and self.session.alive else 1.0
 
     @property
     def control(self) -> Control | None:

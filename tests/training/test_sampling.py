@@ -1,5 +1,6 @@
 """Sampling a checkpoint: verified, repeatable, and without a trace on anything else."""
 
+import math
 import shutil
 import threading
 import time
@@ -11,11 +12,11 @@ import torch
 
 from nexus_tui.data.tokenizer import byte_tokenizer, train_bpe
 from nexus_tui.lm.config import JambaConfig
-from nexus_tui.lm.generation import Sampling
+from nexus_tui.lm.generation import Sampling, SamplingError
 from nexus_tui.lm.hybrid import HybridLM
 from nexus_tui.lm.pretrained import save_model
 from nexus_tui.runs.checkpoints import Checkpoint, CheckpointError, open_checkpoint, save_checkpoint
-from nexus_tui.training.sampling import KEPT_OPEN, Sampler
+from nexus_tui.training.sampling import KEPT_OPEN, Piece, Sampler, TextError
 
 TINY = JambaConfig(
     hidden_size=32, intermediate_size=48, num_hidden_layers=2, attn_layer_period=2, attn_layer_offset=1,
@@ -199,3 +200,257 @@ def test_training_beside_it_gives_the_same_losses_bit_for_bit(tmp_path):
 def test_a_prompt_of_lone_surrogates_is_refused_in_words(tmp_path):
     with pytest.raises(ValueError, match="no valid Unicode"):
         next(Sampler.open(save(tmp_path / "a", 1)).stream("\ud800", Sampling()))
+
+
+class Writes(torch.nn.Module):
+    """Writes given ids one after the other, whatever it reads; certain of each."""
+
+    config = TINY
+
+    def __init__(self, ids: bytes | list[int], vocab_size: int = 256) -> None:
+        super().__init__()
+        self.config = TINY.model_copy(update={"vocab_size": vocab_size})
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+        self.ids = list(ids)
+        self.read: list[int] = []
+
+    def forward(self, ids, *_, **__):
+        self.read.append(ids.shape[1])
+        logits = torch.zeros(1, 1, self.config.vocab_size)
+        logits[..., self.ids[(len(self.read) - 1) % len(self.ids)]] = 50
+        return logits
+
+
+def writing(text: str | bytes, prompt: str | bytes = "x", tokens: int | None = None, **how) -> list[Piece]:
+    """The pieces of a model that writes this text."""
+    data = text.encode() if isinstance(text, str) else text
+    sampler = Sampler(HybridLM(TINY, 1), byte_tokenizer())
+    sampler.model = Writes(data)
+    sampling = Sampling(0, max_tokens=len(data) if tokens is None else tokens)
+    return list(sampler.stream(prompt, sampling, **how))
+
+
+def bpe_sampler(line: str) -> Sampler:
+    tokenizer = train_bpe(line * 50, 300)
+    config = TINY.model_copy(update={"vocab_size": tokenizer.get_vocab_size()})
+    return Sampler(HybridLM(config, 4).eval(), tokenizer)
+
+
+def joined(pieces: list[Piece]) -> str:
+    return "".join(piece.text for piece in pieces)
+
+
+@pytest.mark.parametrize(
+    ("text", "stop", "shown", "end"),
+    [
+        ("One. Two. Three.", [" Two"], "One.", "stop text"),
+        ("One. Two. Three.", [" Four"], "One. Two. Three.", "max tokens"),
+        ("One. Two. Three.", ["hre", ". T"], "One", "stop text"),
+        ("naïve café, né", ["é"], "naïve caf", "stop text"),
+        ("🌍🌎🌏", ["🌏"], "🌍🌎", "stop text"),
+        ("aab aaab", ["aaab"], "aab ", "stop text"),
+        ("ends in a par", ["part"], "ends in a par", "max tokens"),
+        ("ends whole", ["whole"], "ends ", "stop text"),
+        ("a\n\nb", ["\n\n"], "a", "stop text"),
+    ],
+)
+def test_a_stop_text_ends_the_text_and_is_no_part_of_it(text: str, stop: list[str], shown: str, end: str):
+    pieces = writing(text, stop=stop)
+    assert joined(pieces) == shown
+    assert [piece.end for piece in pieces] == [""] * (len(pieces) - 1) + [end]
+    for count in range(len(pieces)):  # never taken back, and never begun
+        so_far = joined(pieces[:count])
+        assert shown.startswith(so_far)
+
+
+def test_a_stop_text_is_found_whatever_the_tokens():
+    sampler = bpe_sampler("the king and the queen and the king\n")
+    whole = sampler.encode("and the king and the queen")
+    for stop, shown in (("king", "and the "), ("g a", "and the kin"), ("d", "an"), ("he", "and t")):
+        sampler.model = Writes(whole, len(sampler.token_bytes))
+        pieces = sampler.stream("x", Sampling(0, max_tokens=len(whole)), stop=[stop])
+        assert joined(list(pieces)) == shown
+
+
+def test_every_token_is_told_even_while_its_text_is_held_back():
+    pieces = writing("One. Two", stop=[" Twenty"])
+    assert [piece.token for piece in pieces] == [bytes([b]) for b in b"One. Two"]
+    assert [piece.text for piece in pieces] == ["O", "n", "e", ".", "", "", "", " Two"]
+    assert [piece.position for piece in pieces] == list(range(1, 9))
+    assert all(piece.alternatives[0] == (piece.id, piece.logprob) for piece in pieces)
+    assert all(len(piece.alternatives) == 10 for piece in pieces)
+
+
+def test_an_empty_stop_text_is_refused_at_once(tmp_path):
+    sampler = Sampler.open(save(tmp_path / "a", 1))
+    with pytest.raises(SamplingError, match="A stop text is empty"):
+        sampler.stream("x", Sampling(), stop=[""])
+    with pytest.raises(SamplingError, match="share of a core is 0"):
+        sampler.stream("x", Sampling(), share=0)
+
+
+# Continuing ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=["byte", "bpe"])
+def sampler(request) -> Sampler:
+    if request.param == "byte":
+        return Sampler(HybridLM(TINY, 4).eval(), byte_tokenizer())
+    return bpe_sampler("to be or not to be, that is the question — ünïcödé\n")
+
+
+@pytest.mark.parametrize("how", [{}, {"repetition_penalty": 1.4, "min_p": 0.02, "top_k": 40}])
+def test_continued_from_its_tokens_a_text_is_what_one_run_would_have_been(sampler: Sampler, how: dict):
+    whole = list(sampler.stream("To bé", Sampling(max_tokens=30, seed=9, **how)))
+    for cut in (0, 1, 11, 29):
+        first = [piece.id for piece in whole[:cut]]
+        rest = list(sampler.stream("To bé", Sampling(max_tokens=30 - cut, seed=9, **how), first_ids=first))
+        assert [p.id for p in rest] == [p.id for p in whole[cut:]]
+        assert [p.position for p in rest] == [p.position for p in whole[cut:]]
+        prompt = sampler.encode("To bé")
+        assert sampler.text([*prompt, *first]) + joined(rest) == "To bé" + joined(whole)
+
+
+def test_a_branch_goes_on_from_the_other_token(sampler: Sampler):
+    whole = list(sampler.stream("To be", Sampling(max_tokens=12, seed=1)))
+    other = next(a.id for a in whole[5].alternatives if a.id != whole[5].id)
+    ids = [piece.id for piece in whole[:5]] + [other]
+    branch = list(sampler.stream("To be", Sampling(max_tokens=6, seed=1), first_ids=ids))
+    assert branch[0].position == whole[6].position
+    again = sampler.stream("To be", Sampling(max_tokens=6, seed=1), first_ids=ids)
+    assert [piece.id for piece in again] == [piece.id for piece in branch]
+    with pytest.raises(ValueError, match="the model knows 0 to"):
+        sampler.stream("To be", Sampling(), first_ids=[100_000])
+
+
+# Prompts that are hardly text ----------------------------------------------------------------------------
+
+
+def test_a_character_that_the_prompt_ends_amid_is_completed():
+    for cut in (1, 2, 3):
+        head, tail = "🌍".encode()[:cut], "🌍".encode()[cut:]
+        assert joined(writing(tail + b"!", prompt=b"ab" + head)) == "🌍!"
+    assert joined(writing(b"!", prompt=b"ab\xc3")) == "�!"
+    assert joined(writing(b"\xa9!", prompt=b"\xff\xff\xc3")) == "é!"
+    assert joined(writing(b"\xa9!", prompt="é")) == "�!"  # nothing is left open there
+
+
+@pytest.mark.parametrize("prompt", [b"\xff\xfe", b"\x00\x1b[2J\x9b", b"\x80", "\x1b]0;x\x07", "\r\n\t"])
+def test_bytes_of_any_kind_are_a_prompt_for_a_tokenizer_of_bytes(tmp_path, prompt: str | bytes):
+    sampler = Sampler.open(save(tmp_path / "a", 1))
+    data = prompt if isinstance(prompt, bytes) else prompt.encode()
+    assert sampler.encode(prompt) == list(data)
+    assert len(list(sampler.stream(prompt, Sampling(max_tokens=5)))) == 5
+
+
+def test_other_tokenizers_refuse_what_is_no_utf8_in_one_sentence():
+    sampler = bpe_sampler("to be or not to be that is the question\n")
+    for work in (lambda: sampler.stream(b"ab\xff", Sampling()), lambda: sampler.score(b"ab\xff")):
+        with pytest.raises(TextError, match=r"^The text is no UTF-8 \(at byte 2\)[^.]*\.$"):
+            work()
+    assert len(list(sampler.stream("é".encode(), Sampling(max_tokens=3)))) == 3
+
+
+@pytest.mark.parametrize("length", [4 * 128, 4 * 128 + 1, 2000])
+def test_a_prompt_of_many_windows_is_read_whole(tmp_path, length: int):
+    """Its first byte still counts at its end; what is drawn is what reading at once would give."""
+    sampler = Sampler.open(save(tmp_path / "a", 1))
+    prompt = bytes(np.random.default_rng(0).integers(32, 127, length, dtype=np.uint8))
+    (piece,) = sampler.stream(prompt, Sampling(max_tokens=1))
+    with torch.no_grad():
+        logits = sampler.model(torch.tensor([list(prompt)]))[0, -1].double()
+    assert piece.position == length
+    assert piece.logprob == pytest.approx(logits.log_softmax(-1)[piece.id].item(), abs=1e-4)
+
+
+# Score ---------------------------------------------------------------------------------------------------
+
+
+def test_the_score_is_that_of_every_token_after_a_line_break(sampler: Sampler):
+    text = "to be, or nöt to be:\nthat is\x00 the question"
+    scored = sampler.score(text)
+    assert b"".join(scored.tokens) == text.encode()
+    ids = torch.tensor([[sampler.encode("\n")[-1], *scored.ids]])
+    with torch.no_grad():
+        expected = sampler.model.loss(ids[:, :-1], ids[:, 1:], reduction="none")[0]
+    assert scored.losses == pytest.approx(expected.tolist(), abs=1e-5)
+    assert scored.nats == pytest.approx(sum(scored.losses))
+    assert scored.bytes == len(text.encode())
+    assert scored.bits_per_byte == pytest.approx(scored.nats / len(text.encode()) / math.log(2))
+    assert sampler.score(text.encode()) == scored
+
+
+def test_the_score_of_what_was_drawn_is_what_it_was_drawn_with(sampler: Sampler):
+    pieces = list(sampler.stream("", Sampling(1.3, top_k=90, max_tokens=600, seed=2)))
+    data = b"".join(piece.token for piece in pieces)
+    if sampler.tokenizer.get_vocab_size() == 256:
+        assert sampler.score(data).losses == pytest.approx([-p.logprob for p in pieces], abs=1e-3)
+
+
+def test_nothing_costs_nothing_and_any_bytes_have_a_score(tmp_path):
+    sampler = Sampler.open(save(tmp_path / "a", 1))
+    empty = sampler.score("")
+    assert (empty.ids, empty.losses, empty.nats) == ((), (), 0)
+    assert math.isnan(empty.bits_per_byte)
+    assert sampler.score(b"\xff\x00\xc3").ids == (255, 0, 195)
+
+
+def test_a_diverged_model_scores_nothing(tmp_path):
+    sampler = Sampler(HybridLM(TINY, 1), byte_tokenizer())
+    with torch.no_grad():
+        sampler.model.lm_head.weight.fill_(math.nan)
+    with pytest.raises(FloatingPointError, match="no finite number"):
+        sampler.score("abc")
+
+
+# Share and progress --------------------------------------------------------------------------------------
+
+
+def test_the_share_changes_when_tokens_come_and_never_which(tmp_path):
+    sampler = Sampler.open(save(tmp_path / "a", 1))
+    prompt = "To be " * 200
+    full = list(sampler.stream(prompt, Sampling(max_tokens=40)))
+    assert list(sampler.stream(prompt, Sampling(max_tokens=40), share=0.3)) == full
+    assert sampler.score(prompt, share=0.3) == sampler.score(prompt)
+
+
+def test_a_share_holds_over_prompt_and_tokens(tmp_path):
+    sampler = Sampler.open(save(tmp_path / "a", 1))
+    list(sampler.stream("x", Sampling(max_tokens=2)))  # compiled
+    clock, processor = time.perf_counter(), time.thread_time()
+    list(sampler.stream("To be " * 400, Sampling(max_tokens=80), share=0.2))
+    used, passed = time.thread_time() - processor, time.perf_counter() - clock
+    assert used / passed < 0.22
+
+
+def test_progress_is_told_by_the_chunk_and_may_end_it(tmp_path):
+    sampler = Sampler.open(save(tmp_path / "a", 1))
+    told: list[tuple[int, int]] = []
+    prompt = "x" * 1100
+    list(sampler.stream(prompt, Sampling(max_tokens=2), progress=lambda *at: told.append(at)))
+    assert told == [(0, 1100), (512, 1100), (1024, 1100), (1100, 1100)]
+    told.clear()
+    sampler.score(prompt, progress=lambda *at: told.append(at))
+    assert told == [(0, 1100), (512, 1100), (1024, 1100), (1100, 1100)]
+
+    def end(done: int, total: int) -> None:
+        if done:
+            raise InterruptedError
+
+    for work in (sampler.score, lambda *a, **k: next(sampler.stream(a[0], Sampling(), **k))):
+        with pytest.raises(InterruptedError):
+            work(prompt, progress=end)
+
+
+def test_a_sleep_amid_a_prompt_is_left_at_once(tmp_path):
+    """At a share this small the sleep after the first chunk would take minutes."""
+    sampler = Sampler.open(save(tmp_path / "a", 1))
+    begun = time.perf_counter()
+
+    def end(done: int, total: int) -> None:
+        if time.perf_counter() - begun > 0.3:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        next(sampler.stream("x" * 1100, Sampling(), share=1e-5, progress=end))
+    assert time.perf_counter() - begun < 10
