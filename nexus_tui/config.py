@@ -55,6 +55,16 @@ class OptimizerConfig(_Table):
         return self
 
 
+class RegularizationConfig(_Table):
+    """What keeps training from learning its text by heart, besides weight decay.
+
+    `dropout` is the share of what each layer adds to the residual stream that is left out, drawn anew each
+    step.
+    """
+
+    dropout: float = Field(0.0, ge=0, lt=1)
+
+
 class ScheduleConfig(_Table):
     """The learning rate over steps: linear warm-up over `warmup` steps, then `shape` down to 0."""
 
@@ -103,6 +113,7 @@ class RunConfig(_Table):
     model: JambaConfig = JambaConfig()
     data: DataConfig = DataConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
+    regularization: RegularizationConfig = RegularizationConfig()
     schedule: ScheduleConfig = ScheduleConfig()
     budget: BudgetConfig = BudgetConfig()
     evaluation: EvaluationConfig = EvaluationConfig()

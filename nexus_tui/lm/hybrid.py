@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from nexus_tui.lm.attention import Attention
 from nexus_tui.lm.cache import AttentionState, Cache, MambaState
 from nexus_tui.lm.config import JambaConfig
-from nexus_tui.lm.layers import FeedForward, RMSNorm
+from nexus_tui.lm.layers import Dropout, FeedForward, RMSNorm
 from nexus_tui.lm.mamba import Mamba
 
 # dt starts log-uniform between these, arXiv 2312.00752 section 3.6
@@ -31,10 +31,14 @@ class AttentionBlock(nn.Module):
         self.input_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
         self.pre_ff_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
 
-    def forward(self, x: Tensor, state: AttentionState | None = None) -> Tensor:
-        """[batch, length, hidden] -> [batch, length, hidden]."""
-        x = x + self.self_attn(self.input_layernorm(x), state)
-        return x + self.feed_forward(self.pre_ff_layernorm(x))  # type: ignore[no-any-return]
+    def forward(
+        self, x: Tensor, state: AttentionState | None = None, dropout: Dropout | None = None
+    ) -> Tensor:
+        """[batch, length, hidden] -> [batch, length, hidden]; dropout falls on what is added."""
+        mixed = self.self_attn(self.input_layernorm(x), state)
+        x = x + (dropout(mixed) if dropout else mixed)
+        fed = self.feed_forward(self.pre_ff_layernorm(x))
+        return x + (dropout(fed) if dropout else fed)
 
 
 class MambaBlock(nn.Module):
@@ -47,10 +51,12 @@ class MambaBlock(nn.Module):
         self.input_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
         self.pre_ff_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
 
-    def forward(self, x: Tensor, state: MambaState | None = None) -> Tensor:
-        """[batch, length, hidden] -> [batch, length, hidden]."""
-        x = x + self.mamba(self.input_layernorm(x), state)
-        return x + self.feed_forward(self.pre_ff_layernorm(x))  # type: ignore[no-any-return]
+    def forward(self, x: Tensor, state: MambaState | None = None, dropout: Dropout | None = None) -> Tensor:
+        """[batch, length, hidden] -> [batch, length, hidden]; dropout falls on what is added."""
+        mixed = self.mamba(self.input_layernorm(x), state)
+        x = x + (dropout(mixed) if dropout else mixed)
+        fed = self.feed_forward(self.pre_ff_layernorm(x))
+        return x + (dropout(fed) if dropout else fed)
 
 
 class Stack(nn.Module):
@@ -65,11 +71,11 @@ class Stack(nn.Module):
         )
         self.final_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
 
-    def forward(self, ids: Tensor, cache: Cache | None = None) -> Tensor:
+    def forward(self, ids: Tensor, cache: Cache | None = None, dropout: Dropout | None = None) -> Tensor:
         """Token ids [batch, length] -> hidden states [batch, length, hidden]."""
         x = self.embed_tokens(ids)
         for index, layer in enumerate(self.layers):
-            x = layer(x, None if cache is None else cache.layers[index])
+            x = layer(x, None if cache is None else cache.layers[index], dropout)
         if cache is not None:
             cache.length += ids.shape[1]
         return self.final_layernorm(x)  # type: ignore[no-any-return]
@@ -116,12 +122,19 @@ class HybridLM(nn.Module):
         plain = weight.device.type == "cpu" and weight.dtype == torch.float32
         return plain and ids.shape == (1, 1) and not torch.is_grad_enabled()
 
-    def loss(self, ids: Tensor, targets: Tensor, reduction: Literal["mean", "none"] = "mean") -> Tensor:
+    def loss(
+        self,
+        ids: Tensor,
+        targets: Tensor,
+        reduction: Literal["mean", "none"] = "mean",
+        dropout: Dropout | None = None,
+    ) -> Tensor:
         """Cross entropy in nats per token of targets [batch, length] after ids [batch, length].
 
-        Returns the mean over all tokens, or with `reduction="none"` every token's [batch, length].
+        `dropout` falls on what every layer adds to the residual stream. Returns the mean over all tokens, or
+        with `reduction="none"` every token's [batch, length].
         """
-        logits = self(ids)
+        logits = self.lm_head(self.model(ids, dropout=dropout))
         loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction=reduction)
         return loss if reduction == "mean" else loss.view_as(targets)
 

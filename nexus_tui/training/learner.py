@@ -12,8 +12,10 @@ from safetensors.torch import load_file, save_file
 
 from nexus_tui.config import RunConfig
 from nexus_tui.data.dataset import Dataset
+from nexus_tui.data.random import generator
 from nexus_tui.data.windows import batch
 from nexus_tui.lm.hybrid import HybridLM
+from nexus_tui.lm.layers import Dropout
 from nexus_tui.lm.pretrained import load_model, save_model
 from nexus_tui.runs.checkpoints import OPTIMIZER, Checkpoint, CheckpointError
 from nexus_tui.training.optimizer import adamw, load_state_tensors, state_tensors
@@ -77,11 +79,14 @@ class Learner:
         size, window = self.config.budget.batch, self.config.data.window
         inputs, targets = batch(self.dataset.train, window, size, self.config.run.seed, step)
         at_once = max(1, _TOKENS_AT_ONCE // window)
+        rate = self.config.regularization.dropout
+        dropout = Dropout(rate, generator(self.config.run.seed, "dropout", step)) if rate else None
         total = 0.0
         for start in range(0, size, at_once):
             part = slice(start, start + at_once)
             share = len(inputs[part]) / size
-            loss = self.model.loss(torch.from_numpy(inputs[part]), torch.from_numpy(targets[part])) * share
+            ids, wanted = torch.from_numpy(inputs[part]), torch.from_numpy(targets[part])
+            loss = self.model.loss(ids, wanted, dropout=dropout) * share
             loss.backward()  # type: ignore[no-untyped-call]
             total += loss.item()
         return total

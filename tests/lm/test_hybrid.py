@@ -7,6 +7,7 @@ import math
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -18,7 +19,7 @@ from torch import Tensor
 from nexus_tui.lm.cache import AttentionState, Cache, MambaState
 from nexus_tui.lm.config import JambaConfig
 from nexus_tui.lm.hybrid import HybridLM, no_decay, parameter_count
-from nexus_tui.lm.layers import RMSNorm
+from nexus_tui.lm.layers import Dropout, RMSNorm
 from nexus_tui.lm.pretrained import load_model, save_model
 from tests.lm.conftest import SMALL, varied
 
@@ -220,6 +221,34 @@ def test_norm_and_its_gradient(shape: tuple[int, ...]):
     assert torch.autograd.gradcheck(
         lambda x, weight: torch.func.functional_call(norm, {"weight": weight}, x), (x, norm.weight)
     )
+
+
+def test_dropout_leaves_out_its_share_and_keeps_the_mean():
+    x = torch.ones(64, 1024, dtype=torch.float64, requires_grad=True)
+    y = Dropout(0.3, np.random.default_rng(1))(x)
+    assert set(y.unique().tolist()) == {0.0, 1 / 0.7}
+    share = float((y == 0).double().mean())
+    assert abs(share - 0.3) < 4 * math.sqrt(0.3 * 0.7 / y.numel())
+    (gradient,) = torch.autograd.grad(y.sum(), x)
+    assert torch.equal(gradient, y.detach())
+    assert torch.equal(y, Dropout(0.3, np.random.default_rng(1))(x))
+
+
+def test_dropout_falls_once_on_what_every_layer_adds(small_model: HybridLM):
+    """With all of it left out but the scale, the logits are those of the embedding alone."""
+    calls: list[torch.Size] = []
+
+    def nothing(x: Tensor) -> Tensor:
+        calls.append(x.shape)
+        return torch.zeros_like(x)
+
+    ids = random_ids(small_model.config, 2, 5)
+    loss = small_model.loss(ids, ids, dropout=nothing)  # type: ignore[arg-type]
+    stack = small_model.model
+    logits = small_model.lm_head(stack.final_layernorm(stack.embed_tokens(ids)))
+    expected = F.cross_entropy(logits.flatten(0, 1), ids.flatten())
+    assert float(loss.detach()) == pytest.approx(float(expected.detach()))
+    assert len(calls) == 2 * small_model.config.num_hidden_layers
 
 
 def test_the_seed_alone_decides_the_weights(small_config: JambaConfig):

@@ -1,5 +1,6 @@
 """Training: the journal it writes, and that stopping, resuming and watching change nothing."""
 
+import dataclasses
 import os
 import signal
 import subprocess
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from nexus_tui.config import RunConfig
+from nexus_tui.config import RegularizationConfig, RunConfig
 from nexus_tui.data.corpus import load_corpus
 from nexus_tui.data.dataset import prepare
 from nexus_tui.lm.pretrained import load_model
@@ -96,7 +97,9 @@ def test_bits_per_byte_counts_the_bytes_of_the_targets(corpus: Path) -> None:
     assert measured.bits_per_byte(np.log(2)) == pytest.approx(measured.targets.size / len(text))
 
 
-def test_resuming_is_as_if_never_stopped(tmp_path: Path, small: RunConfig) -> None:
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+def test_resuming_is_as_if_never_stopped(tmp_path: Path, small: RunConfig, dropout: float) -> None:
+    small = small.model_copy(update={"regularization": RegularizationConfig(dropout=dropout)})
     undisturbed = trained(tmp_path, small, "a")
     session = Session.start(tmp_path, small, "b")
     session.stop()
@@ -115,6 +118,18 @@ def test_resuming_is_as_if_never_stopped(tmp_path: Path, small: RunConfig) -> No
     assert losses(run) == losses(undisturbed)
     assert weights(run) == weights(undisturbed)
     assert [e.loss for e in run.evaluations] == [e.loss for e in undisturbed.evaluations]
+
+
+def test_dropout_falls_on_training_alone(small: RunConfig) -> None:
+    dataset = prepare(load_corpus(small.data.corpus), "byte")
+    without = Learner(small, dataset)
+    config = small.model_copy(update={"regularization": RegularizationConfig(dropout=0.3)})
+    stepped = Learner(config, dataset).advance()
+    assert stepped == dataclasses.replace(Learner(config, dataset).advance(), seconds=stepped.seconds)
+    assert stepped.loss != without.advance().loss
+    windows = validation(dataset, 16)
+    losses = [next(windows.losses(Learner(each, dataset).model)) for each in (small, config)]
+    assert (losses[0] == losses[1]).all()
 
 
 def wait_for_steps(session: Session, count: int) -> None:
