@@ -1,8 +1,14 @@
 """Averages of checkpoints on record: of what, and how a sentence says so."""
 
-from typing import NamedTuple
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, NamedTuple
 
 from nexus_tui.runs.journal import SavedEvent
+
+if TYPE_CHECKING:
+    from nexus_tui.runs.subject import Subject
 
 DIGITS = 12
 """Of a parent's SHA-256, in its name on record."""
@@ -28,6 +34,16 @@ def parents(saved: SavedEvent) -> list[Parent]:
         run, _, name = reference.rpartition(":")
         found.append(Parent(run, name, sha256))
     return found
+
+
+def oldest_first(subjects: Iterable[Subject]) -> list[Subject]:
+    """Subjects by step; of one step, in an order that depends on their weights alone."""
+    return sorted(subjects, key=lambda subject: (subject.step, subject.sha256))
+
+
+def named(subjects: Iterable[Subject]) -> tuple[str, ...]:
+    """Subjects as the record names the parents of an average, oldest first."""
+    return tuple(str(Parent(s.run.name, s.name, s.sha256[:DIGITS])) for s in oldest_first(subjects))
 
 
 def short(saved: SavedEvent) -> str:

@@ -16,6 +16,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 MANIFEST = "manifest.json"
 WEIGHTS = "model.safetensors"
 OPTIMIZER = "optimizer.safetensors"
@@ -132,6 +134,15 @@ def save_checkpoint(path: Path, step: int, write: Callable[[Path], None]) -> Che
         folder.rename(path)
         _flush(path.parent)
     return Checkpoint(path, step, files)
+
+
+def save_window_losses(run_folder: Path, name: str, losses: "np.ndarray[Any, Any]") -> None:
+    """Keep the mean loss of every validation window, [windows], of a checkpoint. Raises OSError."""
+    folder = run_folder / "evaluations"
+    folder.mkdir(exist_ok=True)
+    temporary = folder / f"{_UNFINISHED}{name}.npy"
+    np.save(temporary, losses.astype(np.float32, copy=False), allow_pickle=False)
+    temporary.replace(folder / f"{name}.npy")
 
 
 def remove_unfinished(run_folder: Path) -> None:

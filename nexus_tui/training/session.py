@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Self
 
 from nexus_tui.config import ConfigError, RunConfig
+from nexus_tui.runs.averages import words
 from nexus_tui.runs.checkpoints import Checkpoint
 from nexus_tui.runs.journal import Journal
 from nexus_tui.runs.lock import RunLock
@@ -78,6 +79,11 @@ class Session:
         except ConfigError as error:
             raise SessionError(f"{run.name} cannot be resumed: {error}") from None
         checkpoint = run.newest_checkpoint() if which is None else run.checkpoint(which)
+        if checkpoint and run.averaged(checkpoint.name):
+            made = words(run.saved[checkpoint.name], run.name)
+            raise SessionError(
+                f"{checkpoint.name} is an {made}: training cannot go on from it; resume from one of those."
+            )
         if checkpoint and checkpoint.step >= config.budget.steps:
             raise SessionError(
                 f"{run.name} has finished its {config.budget.steps} steps; resume it from an earlier one."

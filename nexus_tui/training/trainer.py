@@ -20,7 +20,13 @@ from nexus_tui.lm.pretrained import load_model
 from nexus_tui.lm.selective_scan import warm_up
 from nexus_tui.runs import journal as j
 from nexus_tui.runs import truth
-from nexus_tui.runs.checkpoints import Checkpoint, link_best, remove_unfinished, save_checkpoint
+from nexus_tui.runs.checkpoints import (
+    Checkpoint,
+    link_best,
+    remove_unfinished,
+    save_checkpoint,
+    save_window_losses,
+)
 from nexus_tui.runs.predictions import predicted_events
 from nexus_tui.runs.report import REPORT, write_report
 from nexus_tui.runs.run import Run
@@ -301,12 +307,8 @@ class Trainer:
         )
 
     def _keep_window_losses(self, name: str, losses: "np.ndarray[tuple[int], np.dtype[np.float32]]") -> None:
-        folder = self._run.folder / "evaluations"
         try:
-            folder.mkdir(exist_ok=True)
-            temporary = folder / f".writing-{name}.npy"
-            np.save(temporary, losses, allow_pickle=False)
-            temporary.replace(folder / f"{name}.npy")
+            save_window_losses(self._run.folder, name, losses)
         except OSError as error:
             message = f"the windows' losses of step {self._learner.step} could not be saved: {error}"
             self._append(j.FaultedEvent(step=self._learner.step, message=message))

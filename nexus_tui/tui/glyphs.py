@@ -30,7 +30,6 @@ class Glyphs:
     warn: str
     missing: str
     ellipsis: str
-    part: str
     signs: tuple[str, ...]
 
 
@@ -54,7 +53,6 @@ _UNICODE = Glyphs(
     warn="!",
     missing="–",
     ellipsis="…",
-    part="▸",
     signs=("●", "■", "◆", "+", "○", "□", "◇", "×"),
 )
 _ASCII = Glyphs(
@@ -77,7 +75,6 @@ _ASCII = Glyphs(
     warn="!",
     missing="-",
     ellipsis="~",
-    part=">",
     signs=("o", "#", "@", "+", "%", "&", "=", "x"),
 )
 

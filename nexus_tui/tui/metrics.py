@@ -174,7 +174,7 @@ class RunCurves:
 
     def _validation(self, value: Callable[[float], float]) -> list[Curve]:
         run, points = self.run, {False: ([], []), True: ([], [])}  # type: ignore[var-annotated]
-        for evaluation in run.evaluations:
+        for evaluation in run.trained:
             xs, ys = points[run.on_line(evaluation.branch, evaluation.step)]
             xs.append(self.place(evaluation.branch, evaluation.step))
             ys.append(value(evaluation.loss))
@@ -208,8 +208,8 @@ class RunCurves:
 
     def _validated(self, metric: Metric, of_loss: Callable[[float], float]) -> list[Legend]:
         entries = []
-        if self.run.evaluations:
-            newest = of_loss(self.run.evaluations[-1].loss)
+        if self.run.trained:
+            newest = of_loss(self.run.trained[-1].loss)
             entries.append(Legend("dots", "val", metric.format(newest), "val"))
         if self.best:
             value = metric.format(of_loss(self.best.loss))

@@ -50,10 +50,10 @@ def _interruption(run: Run, seconds: float) -> float:
     """What an evaluation costs beside the steps, with its save and its samples: the median gap after one."""
     steps, times = run.steps["step"], run.steps["time"]
     gaps = []
-    for evaluation in run.evaluations[-8:]:
+    for evaluation in run.trained[-8:]:
         after = np.flatnonzero((steps == evaluation.step + 1) & (run.steps["branch"] == evaluation.branch))
         if len(after) and after[-1] > 0:
             gaps.append(float(times[after[-1]] - times[after[-1] - 1]) - seconds)
     if gaps:
         return max(0.0, float(np.median(gaps)))
-    return run.evaluations[-1].event.seconds if run.evaluations else 0.0
+    return run.trained[-1].event.seconds if run.trained else 0.0

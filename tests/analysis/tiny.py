@@ -23,7 +23,7 @@ def configuration(folder: Path, lines: int = 60, **tables: dict[str, Any]) -> Ru
     content["data"]["corpus"] = str(corpus)
     content["optimizer"]["lr"] = 1e-2  # so that nothing stays where it began
     for name, table in tables.items():
-        content[name] |= table
+        content[name] = content.get(name, {}) | table
     return RunConfig.check(content, "test")
 
 
