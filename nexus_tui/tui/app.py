@@ -183,8 +183,9 @@ class NexusApp(App[str]):
             self._news()
 
     def _news(self) -> None:
-        screen = self.screen_stack[0]
-        if isinstance(screen, ModeScreen):
+        # Over a mode's screen there may be another one, and over that a dialog.
+        screen = next((one for one in reversed(self.screen_stack) if isinstance(one, ModeScreen)), None)
+        if screen:
             screen.record_changed()
             screen.show_keys()
 

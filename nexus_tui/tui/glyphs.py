@@ -30,6 +30,7 @@ class Glyphs:
     warn: str
     missing: str
     ellipsis: str
+    part: str
     signs: tuple[str, ...]
 
 
@@ -53,6 +54,7 @@ _UNICODE = Glyphs(
     warn="!",
     missing="–",
     ellipsis="…",
+    part="▸",
     signs=("●", "■", "◆", "+", "○", "□", "◇", "×"),
 )
 _ASCII = Glyphs(
@@ -75,6 +77,7 @@ _ASCII = Glyphs(
     warn="!",
     missing="-",
     ellipsis="~",
+    part=">",
     signs=("o", "#", "@", "+", "%", "&", "=", "x"),
 )
 

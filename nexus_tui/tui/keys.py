@@ -7,7 +7,7 @@ from typing import Literal
 
 from textual.binding import Binding, BindingType
 
-Where = Literal["everywhere", "list", "runs", "training", "checkpoints", "playground"]
+Where = Literal["everywhere", "list", "runs", "training", "checkpoints", "playground", "grid"]
 """Where a key acts: on every screen, in every list of rows, or on one screen."""
 
 MODES: tuple[Where, ...] = ("runs", "training", "checkpoints", "playground")
@@ -133,6 +133,32 @@ TABLE: tuple[Key, ...] = (
     Key("playground.edit", "e", "edit", "edit", "Write the prompt.", "playground", 4),
     Key("playground.before", "left_square_bracket", "step(-1)", "checkpoint", "The checkpoint before.", "playground", 5, "[ ]"),
     Key("playground.after", "right_square_bracket", "step(1)", "next checkpoint", "The checkpoint after.", "playground", sign="]", listed=False),
+    Key("playground.grid", "ctrl+g", "grid", "grid", "The marked checkpoints and several prompts beside each other, with the same draws.", "playground", 7),
+    # -- grid -------------------------------------------------------------------------------------------
+    Key("grid.seed", "n,ctrl+n", "seed", "next seed", "Write all of it with the next seed.", "grid", 1),
+    Key("grid.left", "left,h", "column(-1)", "column", "The column to the left or right.", "grid", 2, "←→", palette=False),
+    Key("grid.right", "right,l", "column(1)", "column right", "The column to the right.", "grid", sign="→", listed=False, palette=False),
+    Key("grid.open", "enter", "open", "playground", "Open this text's checkpoint and prompt in the playground.", "grid", 3),
+    Key("grid.reference", "r", "refer", "reference", "Set the others against this column.", "grid", 4),
+    Key("grid.add", "a", "add", "add prompt", "Write after another prompt too.", "grid", 5),
+    Key("grid.edit", "e", "edit", "edit", "Change this row's prompt.", "grid", 6),
+    Key("grid.before", "left_square_bracket", "step(-1)", "checkpoint", "Another checkpoint in this column: the one before or after.", "grid", 7, "[ ]"),
+    Key("grid.after", "right_square_bracket", "step(1)", "next checkpoint", "Another checkpoint in this column: the one after.", "grid", sign="]", listed=False),
+    Key("grid.export", "w", "export", "export", "Write the grid to a Markdown file.", "grid", 8),
+    Key("grid.more", "plus,equals_sign", "more", "add column", "Another column, at first with the same checkpoint.", "grid", 9, "+"),
+    Key("grid.fewer", "minus", "fewer", "remove column", "Take this column out of the grid.", "grid"),
+    Key("grid.remove", "D", "remove", "remove prompt", "Take this row out of the grid.", "grid"),
+    Key("grid.write", "ctrl+r", "write", "write again", "Write all of it again.", "grid"),
+    Key("grid.copy", "ctrl+y", "copy", "copy", "Copy the grid as Markdown, to the clipboard and to a file.", "grid"),
+    Key("grid.next", "tab", "row(1)", "next prompt", "Go to the next prompt.", "grid", palette=False),
+    Key("grid.previous", "shift+tab", "row(-1)", "prompt before", "Go to the prompt before.", "grid", sign="⇧tab", listed=False, palette=False),
+    Key("grid.down", "down,j", "scroll(1)", "scroll", "Move all texts together.", "grid", sign="↑↓", palette=False),
+    Key("grid.up", "up,k", "scroll(-1)", "up", "Move all texts up.", "grid", sign="↑", listed=False, palette=False),
+    Key("grid.page_down", "pagedown", "page(1)", "page", "Move all texts by a screenful.", "grid", palette=False),
+    Key("grid.page_up", "pageup", "page(-1)", "page up", "Move all texts a screenful up.", "grid", listed=False, palette=False),
+    Key("grid.first", "home", "end(0)", "first", "Go to the first prompt.", "grid", palette=False),
+    Key("grid.last", "end", "end(1)", "last", "Go to the last prompt.", "grid", palette=False),
+    Key("grid.back", "escape", "back", "stop", "Stop writing; else back to the playground.", "grid", palette=False),
 )  # fmt: skip
 
 BY_ID = {key.id: key for key in TABLE}

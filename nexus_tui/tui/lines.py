@@ -13,13 +13,19 @@ from nexus_tui.tui import theme
 from nexus_tui.tui.glyphs import spell
 
 Span = tuple[str, str]
-"""A text and the role (see `theme`) in which it is drawn; `role!` is bold."""
+"""A text and the role (see `theme`) it is drawn in: `role!` bold, `role_` underlined, `role~` reverse."""
 Line = tuple[Span, ...]
+
+_UNDERLINED, _REVERSED = Style(underline=True), Style(reverse=True)
 
 
 def ink(palette: theme.Palette, role: str) -> Style:
-    """Style of a role; a role that ends in `!` is bold."""
-    return theme.style(palette, role.removesuffix("!"), bold=role.endswith("!"))
+    """Style of a role; the signs at its end make it bold (`!`), underlined (`_`) or reversed (`~`)."""
+    name = role.rstrip("!_~")
+    signs = role[len(name) :]
+    style = theme.style(palette, name, bold="!" in signs)
+    style = style + _UNDERLINED if "_" in signs else style
+    return style + _REVERSED if "~" in signs else style
 
 
 def width_of(line: Sequence[Span]) -> int:

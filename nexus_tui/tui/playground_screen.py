@@ -18,11 +18,13 @@ from nexus_tui.tui.checkpoint_detail import CheckpointDetail
 from nexus_tui.tui.checkpoint_rows import Row, signature
 from nexus_tui.tui.copying import copy, state_folder
 from nexus_tui.tui.derived import checkpoints
+from nexus_tui.tui.grid_screen import GridScreen, first_columns, marked_columns
 from nexus_tui.tui.keybar import KeyBar
 from nexus_tui.tui.keys import Where, bindings
 from nexus_tui.tui.lines import Line, Lines, Span, spread, width_of
 from nexus_tui.tui.number_field import NumberField, Setting
 from nexus_tui.tui.prompt_editor import History, PromptEditor
+from nexus_tui.tui.prompts import fixed_prompts
 from nexus_tui.tui.safe import plain
 from nexus_tui.tui.screen import ModeScreen
 from nexus_tui.tui.text_view import TextView
@@ -202,11 +204,23 @@ class PlaygroundScreen(ModeScreen):
         """Put a prompt in place of the one that is there."""
         self.query_one(PromptEditor).write(text)
 
+    @property
+    def _has_columns(self) -> bool:
+        return bool(self.checkpoint or len(self.nexus.marks))
+
+    def action_grid(self) -> None:
+        """Several checkpoints and prompts beside each other."""
+        settings = self.settings()
+        if settings is not None:
+            columns = marked_columns(self.nexus.marks.all) or first_columns(self.source)
+            prompts = [self.prompt, *(fixed_prompts(self._run) if self._run else [])]
+            self.nexus.push_screen(GridScreen(columns, list(dict.fromkeys(prompts)), settings))
+
     # Writing ---------------------------------------------------------------------------------------------
 
     def why_not(self, action: str) -> str:
         """Writing needs a checkpoint, copying a text."""
-        if action == "generate" and self.checkpoint is None:
+        if (action == "generate" and self.checkpoint is None) or (action == "grid" and not self._has_columns):
             return "No checkpoint to write with yet: train a run (n), or choose another one above."
         if action == "copy" and self.is_mounted and not self.query_one(TextView).text:
             return "Nothing is written yet: ^r writes."

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
+from nexus_tui.data.novelty import Novelty
 from nexus_tui.runs.lock import RunLock
+from nexus_tui.runs.run import Run
 from nexus_tui.runs.store import Runs
 from nexus_tui.training.control import Act, Control
 from nexus_tui.tui import theme
@@ -123,6 +125,16 @@ def make_app(folder: Path, launcher: FakeLauncher) -> Callable[..., NexusApp]:
         return app
 
     return make
+
+
+class FakeNovelty:
+    """Stands for a training text; figures that follow from the sample's length alone."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+
+    def figures(self, sample: bytes) -> Novelty:
+        return Novelty(len(sample) // 4, (0, len(sample) // 4), 0, 1, 0.125, 0.75)
 
 
 async def ready(pilot: Pilot[str]) -> None:

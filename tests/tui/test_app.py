@@ -143,6 +143,7 @@ async def test_ctrl_c_copies_what_is_selected_instead_of_leaving(make_app: Make,
 
 def _owner(where: str) -> list[type[Any]]:
     from nexus_tui.tui.checkpoints_screen import CheckpointsScreen
+    from nexus_tui.tui.grid_screen import GridScreen
     from nexus_tui.tui.playground_screen import PlaygroundScreen
     from nexus_tui.tui.runs_screen import RunsScreen
     from nexus_tui.tui.training_screen import TrainingScreen
@@ -154,6 +155,7 @@ def _owner(where: str) -> list[type[Any]]:
         "training": TrainingScreen,
         "checkpoints": CheckpointsScreen,
         "playground": PlaygroundScreen,
+        "grid": GridScreen,
     }
     return [screens[where]]
 

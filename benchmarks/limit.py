@@ -1,0 +1,116 @@
+"""How close a training step comes to its limit: the step, its matrix products alone, and a plain GPT's step.
+
+6.74M parameters, 16 × 128 tokens, all cores. The products are those of forward and backward of every linear
+layer, in the step's own shapes, with nothing between them.
+"""
+
+import argparse
+from collections.abc import Callable, Iterator
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from benchmarks.harness import in_turn, table
+from benchmarks.peers import BATCH, WINDOW, training_step
+from nexus_tui.lm.config import JambaConfig
+from nexus_tui.lm.hybrid import HybridLM, parameter_count
+
+TOKENS = BATCH * WINDOW
+Triple = tuple[Tensor, Tensor, Tensor]
+
+
+def linear(model: HybridLM) -> Iterator[tuple[str, Tensor]]:
+    """The matrices that every token is multiplied with."""
+    for name, parameter in model.named_parameters():
+        if parameter.ndim == 2 and not name.endswith(("A_log", "embed_tokens.weight")):
+            yield name, parameter.detach()
+
+
+def products(model: HybridLM) -> Callable[[], None]:
+    """Every matrix product of a step: y = x Wᵀ, dx = dy W and dW = dyᵀ x of each linear layer."""
+    layers: list[tuple[Triple, Triple]] = []
+    for name, parameter in linear(model):
+        for weight in parameter.chunk(2 if "in_proj" in name else 1):  # as `Mamba.forward` has it
+            outputs, inputs = weight.shape
+            x, dy = torch.randn(TOKENS, inputs), torch.randn(TOKENS, outputs)
+            layers.append(((x, weight.clone(), dy), (dy.clone(), x.clone(), weight.clone())))
+
+    def run() -> None:
+        for (x, weight, dy), (y, dx, dweight) in layers:
+            torch.mm(x, weight.t(), out=y)
+            torch.mm(dy, weight, out=dx)
+            torch.mm(dy.t(), x, out=dweight)
+
+    return run
+
+
+class Block(nn.Module):
+    """A block of a GPT: norm, attention, norm, feed-forward network."""
+
+    def __init__(self, channels: int, heads: int, hidden: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norms = nn.ModuleList(nn.LayerNorm(channels, bias=False) for _ in range(2))
+        self.qkv = nn.Linear(channels, 3 * channels, bias=False)
+        self.out = nn.Linear(channels, channels, bias=False)
+        self.up = nn.Linear(channels, hidden, bias=False)
+        self.down = nn.Linear(hidden, channels, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[batch, length, channel] -> [batch, length, channel]."""
+        batch, length, channels = x.shape
+        split = (batch, length, self.heads, channels // self.heads)
+        q, k, v = (part.view(split).transpose(1, 2) for part in self.qkv(self.norms[0](x)).chunk(3, dim=-1))
+        mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        x = x + self.out(mixed.transpose(1, 2).reshape(batch, length, channels))
+        return x + self.down(F.gelu(self.up(self.norms[1](x))))
+
+
+class GPT(nn.Module):
+    """A GPT over bytes in plain torch (Radford et al., 2019), of the reference model's parameter count."""
+
+    def __init__(self, channels: int = 256, layers: int = 8, heads: int = 8, hidden: int = 1104) -> None:
+        super().__init__()
+        self.tokens = nn.Embedding(256, channels)
+        self.positions = nn.Embedding(WINDOW, channels)
+        self.blocks = nn.Sequential(*(Block(channels, heads, hidden) for _ in range(layers)))
+        self.norm = nn.LayerNorm(channels, bias=False)
+        self.head = nn.Linear(channels, 256, bias=False)
+        self.head.weight = self.tokens.weight
+
+    def loss(self, ids: Tensor, targets: Tensor) -> Tensor:
+        """Cross entropy in nats per token; ids and targets [batch, length]."""
+        x = self.tokens(ids) + self.positions.weight[: ids.shape[1]]
+        logits = self.head(self.norm(self.blocks(x)))
+        return F.cross_entropy(logits.flatten(0, 1), targets.flatten())
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--repetitions", type=int, default=15)
+    repetitions = parser.parse_args().repetitions
+    generator = torch.Generator().manual_seed(0)
+    ids = torch.randint(256, (BATCH, WINDOW + 1), generator=generator)
+    inputs, targets = ids[:, :-1].contiguous(), ids[:, 1:].contiguous()
+    ours, gpt = HybridLM(JambaConfig()), GPT()
+    matrices = sum(parameter.numel() for _, parameter in linear(ours))
+    contenders = {
+        "its matrix products alone": products(ours),
+        f"the full step, {parameter_count(ours):,} parameters": training_step(
+            ours, lambda: ours.loss(inputs, targets)
+        ),
+        f"a GPT's full step, {parameter_count(gpt):,} parameters": training_step(
+            gpt, lambda: gpt.loss(inputs, targets)
+        ),
+    }
+    timings = in_turn(contenders, repetitions, warm_up=2)
+    fastest = next(iter(timings.values()))
+    print(table(timings, "tokens", TOKENS))
+    speed = 6 * TOKENS * matrices / fastest.median / 1e9
+    print(f"\n{torch.get_num_threads()} threads; the products run at {speed:,.0f} GFLOP/s.")
+
+
+if __name__ == "__main__":
+    main()
