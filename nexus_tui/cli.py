@@ -151,6 +151,51 @@ def checkpoints(run: RunArgument, runs: RunsOption = None, as_json: JsonOption =
         console.print_checkpoints(opened)
 
 
+@app.command(epilog="Example: nexus-tui compare nexus-byte:1400 nexus-byte:2000 --json")
+def compare(
+    checkpoints: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RUN[:STEP]...", help="Two to eight; RUN alone means its true best.", show_default=False
+        ),
+    ],
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Where the loss lives: computes that of every token, once.")
+    ] = False,
+    average: Annotated[
+        str, typer.Option(metavar="uniform|ema", help="Score their average, too.", show_default=False)
+    ] = "",
+    decay: Annotated[
+        float, typer.Option(help="Of ema: what each counts of the next later one.", show_default=False)
+    ] = 0.5,
+    save: Annotated[
+        str, typer.Option(metavar="NAME", help="Keep the average in the run of the latest.")
+    ] = "",
+    runs: RunsOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Checkpoints side by side, and of every pair whether one is better or the text cannot tell."""
+    from nexus_tui import console_compare as console
+    from nexus_tui.interop.opening import all_runs
+    from nexus_tui.runs.comparison import compare as judge
+    from nexus_tui.runs.comparison import find_subjects
+    from nexus_tui.runs.store import runs_folder
+
+    subjects = find_subjects(all_runs(runs_folder(runs)), checkpoints)
+    found = judge(subjects)
+    if deep:
+        found = judge(console.measured(subjects))
+    mean, kept = console.averaged(subjects, average, decay, save)
+    if as_json:
+        _print_json(console.as_dict(found, deep, mean, kept))
+        return
+    console.print_comparison(found)
+    if deep:
+        console.print_deep(found)
+    if mean:
+        console.print_average(mean, kept)
+
+
 @app.command(epilog="Example: nexus-tui audit nexus-byte-1 · nexus-tui audit ../transformers-output --json")
 def audit(
     run: Annotated[
