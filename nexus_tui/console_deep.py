@@ -1,4 +1,4 @@
-"""What `compare --deep` prints of the loss: where it lives, by position, class and token, window by window."""
+"""What `compare --deep` prints of the loss: where it lives, by position, class, token and window."""
 
 import math
 import threading
