@@ -156,7 +156,7 @@ def compare(
     checkpoints: Annotated[
         list[str],
         typer.Argument(
-            metavar="RUN[:STEP]...", help="Two to eight; RUN alone means its true best.", show_default=False
+            metavar="RUN[:STEP]", help="Two to eight; RUN alone means its true best.", show_default=False
         ),
     ],
     deep: Annotated[

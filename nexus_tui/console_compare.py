@@ -208,7 +208,9 @@ def _verdict(pair: Pair, names: list[str]) -> str:
     a, b = names[pair.a], names[pair.b]
     if pair.verdict in ("better", "worse"):
         return f"{b} {pair.verdict} than {a}"
-    return {"same": f"{b} same as {a}", "undecided": f"{b} ≈ {a}"}.get(pair.verdict, f"{b} ? {a}")
+    if pair.verdict == "same":
+        return f"{b} same as {a}"
+    return f"{b} ≈ {a}" if pair.blocks else f"{b} and {a}, no test"
 
 
 def _basis(pair: Pair) -> str:

@@ -91,13 +91,20 @@ def test_its_json_has_every_fact_and_every_pair() -> None:
 
 def test_what_a_record_does_not_say_is_said(tmp_path: Path) -> None:
     text = shell("shakespeare-byte:1400", "shakespeare-byte:2000", "nexus-byte:2000")
-    assert "B ≈ A     +0.0160" in text
+    assert "B and A, no test     +0.0160" in text
     assert "the record of shakespeare-byte does not say which text its loss is of." in text
     assert "data.corpus" in text
     found = told("shakespeare-byte:1400", "nexus-byte:2000")
     assert found["config"]["data.corpus"] == ["Shakespeare", "tinyshakespeare"]
     (pair,) = found["pairs"]
     assert (pair["verdict"], pair["difference"], pair["low"]) == ("incomparable", None, None)
+
+
+def test_other_tools_runs_compare_as_far_as_they_say(tmp_path: Path) -> None:
+    (tmp_path / "table.csv").write_text("step,loss,val_loss\n1,2,2\n2,1,1\n")
+    text = shell("table:1", "table.csv:2", "nexus-byte:2000", "--runs", tmp_path)
+    assert "B and A, no test     -1.0000" in text
+    assert "the record of table does not say which text its loss is of." in text
 
 
 def test_deep_says_where_the_loss_lives(runs: Path) -> None:

@@ -86,7 +86,10 @@ class Runs:
         return []
 
     def find(self, name: str) -> Run:
-        """A run by its name here, by a path, or by its name among the shipped ones. Raises RunError."""
+        """A run by its name here (or its folder's or file's), a path, or its name among the shipped ones.
+
+        Raises RunError if there is none.
+        """
         for path in (self.folder / name, Path(name)):
             if (path / "journal.jsonl").is_file():
                 return Run(path)
@@ -95,7 +98,11 @@ class Runs:
         shipped = {run.name: run for run in self.shipped()}
         if name in shipped:
             return shipped[name]
-        known = ", ".join(run.name for run in [*self.refresh(), *shipped.values()]) or "none"
+        here = self.refresh()
+        for run in here:  # another tool's file is not called what its run is
+            if run.name == name:
+                return run
+        known = ", ".join(run.name for run in [*here, *shipped.values()]) or "none"
         raise RunError(f"there is no run {name} in {self.folder}; it has: {known}.")
 
 
