@@ -68,6 +68,9 @@ def print_comparison(found: Comparison) -> None:
         out.print(_legend(LETTERS[place], subject), soft_wrap=True)
     out.print()
     out.print(_facts(found))
+    if not found.one_protocol:
+        note = "validation, gap and perplexity are of each one's own windows and tokens: they do not compare"
+        out.print(Text(note, "dim"), soft_wrap=True)
     out.print()
     _print_pairs(found.pairs, [*LETTERS[: len(found.subjects)]])
     if len(found.subjects) > 2 and found.unbeaten:

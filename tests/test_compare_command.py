@@ -188,6 +188,8 @@ def test_an_average_is_scored_and_saved_with_its_parents(runs: Path) -> None:
 def test_deep_compares_across_tokenizers(runs: Path) -> None:
     shallow = shell("byte:12", "bpe:12", "--runs", runs)
     assert "only bits per byte of the same text compare" in shallow
+    note = "of each one's own windows and tokens: they do not compare"
+    assert note in shallow and note not in shell("byte:4", "byte:12", "--runs", runs)
     assert "--deep computes the loss of every token" in shallow
     text = shell("byte:12", "bpe:12", "--deep", "--runs", runs)
     assert "bits/byte, " in text and "bytes of text in 10 blocks" in text

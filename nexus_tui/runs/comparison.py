@@ -92,6 +92,12 @@ class Comparison:
         compared = {place for pair in self.pairs if pair.blocks for place in (pair.a, pair.b)}
         return tuple(sorted(compared - beaten))
 
+    @property
+    def one_protocol(self) -> bool:
+        """Whether losses and perplexities of all can be read side by side: of the same windows and tokens."""
+        pairs = combinations([subject for subject in self.subjects if subject.scored], 2)
+        return all(_one_protocol(first, second) for first, second in pairs)
+
     def sentence(self, pair: Pair) -> str:
         """A pair in words: the verdict with its interval, or why there is none."""
         a, b = self.subjects[pair.a].label, self.subjects[pair.b].label

@@ -105,6 +105,7 @@ def test_a_file_that_is_no_result_is_computed_anew(folder: Path) -> None:
     losses, sizes = arrays["losses"], arrays["sizes"]
     wrong = [
         {"losses": losses + np.float32(0.01)},  # another loss than the record
+        {"losses": np.ascontiguousarray(losses[::-1])},  # the same mean, of other windows
         {"losses": losses.astype(np.float64)},
         {"losses": losses.ravel()},
         {"losses": losses[:-1]},
