@@ -58,6 +58,12 @@ def _checkpoints() -> Screen[Any]:
     return CheckpointsScreen()
 
 
+def _compare() -> Screen[Any]:
+    from nexus_tui.tui.compare_screen import CompareScreen
+
+    return CompareScreen()
+
+
 def _playground() -> Screen[Any]:
     from nexus_tui.tui.playground_screen import PlaygroundScreen
 
@@ -83,6 +89,7 @@ class NexusApp(App[str]):
         "runs": _runs,
         "training": _training,
         "checkpoints": _checkpoints,
+        "compare": _compare,
         "playground": _playground,
     }
     BINDINGS: ClassVar[list[BindingType]] = bindings("everywhere")

@@ -7,10 +7,12 @@ from typing import Literal
 
 from textual.binding import Binding, BindingType
 
-Where = Literal["everywhere", "list", "runs", "training", "checkpoints", "playground", "grid"]
+Where = Literal[
+    "everywhere", "list", "runs", "training", "checkpoints", "compare", "playground", "grid"
+]  # fmt: skip
 """Where a key acts: on every screen, in every list of rows, or on one screen."""
 
-MODES: tuple[Where, ...] = ("runs", "training", "checkpoints", "playground")
+MODES: tuple[Where, ...] = ("runs", "training", "checkpoints", "compare", "playground")
 """The screens that have a number, in the order of their numbers."""
 
 
@@ -62,6 +64,7 @@ TABLE: tuple[Key, ...] = (
         "mode.checkpoints", "3", "mode('checkpoints')", "checkpoints",
         "List the checkpoints of the run that is open, with the true best.", "everywhere",
     ),
+    Key("mode.compare", "4", "mode('compare')", "compare", "Compare the marked checkpoints: which to keep.", "everywhere"),
     Key(
         "mode.playground", "5", "mode('playground')", "playground",
         "Give a checkpoint a prompt and read what it writes.", "everywhere",
@@ -119,6 +122,7 @@ TABLE: tuple[Key, ...] = (
     # -- checkpoints ------------------------------------------------------------------------------------
     Key("checkpoints.sample", "enter", "sample", "sample", "Open the playground with this checkpoint.", "checkpoints", 1),
     Key("checkpoints.mark", "space", "mark", "mark", "Mark this checkpoint to compare it, also with those of other runs; again to unmark it.", "checkpoints", 2, "space"),
+    Key("checkpoints.compare", "c", "app.mode('compare')", "compare", "Compare the marked checkpoints.", "checkpoints", 3),
     Key("checkpoints.resume", "r", "resume", "resume", "Go on training from this checkpoint: a new branch.", "checkpoints", 4),
     Key("checkpoints.verify", "v", "verify", "verify", "Hash every file of this checkpoint against its manifest.", "checkpoints", 5),
     Key("checkpoints.copy", "y", "copy_path", "copy path", "Copy the path of this checkpoint.", "checkpoints", 6),
@@ -126,6 +130,26 @@ TABLE: tuple[Key, ...] = (
     Key("checkpoints.reevaluate", "V", "reevaluate", "re-evaluate", "Verify this checkpoint, and compute its loss anew to compare with the journal's.", "checkpoints", 8),
     Key("checkpoints.unmark", "u", "unmark", "unmark all", "Unmark the checkpoints of every run.", "checkpoints"),
     Key("checkpoints.back", "escape", "back", "back", "Cancel the re-evaluation; else go to the training screen.", "checkpoints", palette=False),
+    # -- compare ----------------------------------------------------------------------------------------
+    Key("compare.next", "tab", "next_section(1)", "section", "Go to the next section, or by the letter underlined in its name.", "compare", 1),
+    Key("compare.previous", "shift+tab", "next_section(-1)", "section before", "Go to the section before.", "compare", sign="⇧tab", listed=False),
+    Key("compare.pair_left", "left", "pair(-1)", "pair", "Look at another pair; in the curves and in a text, move the cursor.", "compare", 2, "←→", palette=False),
+    Key("compare.pair_right", "right", "pair(1)", "next pair", "Look at the next pair.", "compare", sign="→", listed=False, palette=False),
+    Key("compare.sample", "enter", "sample", "sample", "Open the playground with this checkpoint.", "compare", 3),
+    Key("compare.remove", "space", "remove", "unmark", "Take this checkpoint out of the comparison.", "compare", 4, "space"),
+    Key("compare.average", "a", "average", "average", "Score the uniform average of all as a contender; again: the moving average.", "compare", 5),
+    Key("compare.save", "s", "save", "save average", "Save the newest average as a checkpoint, its parents on record.", "compare", 8),
+    Key("compare.toggle", "t", "view", "other view", "Differences for losses, tokens for classes, digits under shades.", "compare", 6),
+    Key("compare.export", "w", "export", "write", "Write the comparison as Markdown.", "compare", 7),
+    Key("compare.copy", "y", "copy", "copy", "Copy the comparison as Markdown.", "compare", 9),
+    Key("compare.compute", "r", "compute", "compute", "Begin again what was cancelled or has failed.", "compare"),
+    Key("compare.pairs", "p", "section('pairs')", "pairs", "Every pair's verdict, with its interval.", "compare"),
+    Key("compare.position", "o", "section('position')", "position", "Loss by position in the window: what context is worth.", "compare"),
+    Key("compare.classes", "c", "section('classes')", "classes", "Loss by class of character, or by token.", "compare"),
+    Key("compare.windows", "i", "section('windows')", "windows", "Where in the text two differ most, token by token.", "compare"),
+    Key("compare.layers", "l", "section('layers')", "layers", "What moved between two, and what the layers hold.", "compare"),
+    Key("compare.config", "f", "section('config')", "config", "Settings that differ.", "compare"),
+    Key("compare.back", "escape", "back", "back", "Cancel what is being worked out; else go to the checkpoints.", "compare", palette=False),
     # -- playground -------------------------------------------------------------------------------------
     Key("playground.generate", "ctrl+r", "generate", "generate", "Write what follows the prompt.", "playground", 1),
     Key("playground.stop", "escape", "stop", "stop", "Stop writing; else leave the field; else leave this screen.", "playground", 2),

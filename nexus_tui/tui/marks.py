@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from nexus_tui.runs.comparison import Subject
     from nexus_tui.runs.run import Run
 
 MOST = 8
@@ -65,6 +66,12 @@ class Marks:
     def of(self, run: Run) -> dict[str, Marked]:
         """The marked checkpoints of a run, by name."""
         return {marked.name: marked for marked in self._all if marked.run.folder == run.folder}
+
+    def subjects(self) -> list[Subject]:
+        """All of them as `runs.comparison.compare` takes them, in the order of marking."""
+        from nexus_tui.runs.comparison import Subject
+
+        return [Subject(marked.run, marked.name) for marked in self._all]
 
     def _find(self, run: Run, name: str) -> Marked | None:
         return self.of(run).get(name)

@@ -143,6 +143,7 @@ async def test_ctrl_c_copies_what_is_selected_instead_of_leaving(make_app: Make,
 
 def _owner(where: str) -> list[type[Any]]:
     from nexus_tui.tui.checkpoints_screen import CheckpointsScreen
+    from nexus_tui.tui.compare_screen import CompareScreen
     from nexus_tui.tui.grid_screen import GridScreen
     from nexus_tui.tui.playground_screen import PlaygroundScreen
     from nexus_tui.tui.runs_screen import RunsScreen
@@ -154,6 +155,7 @@ def _owner(where: str) -> list[type[Any]]:
         "runs": RunsScreen,
         "training": TrainingScreen,
         "checkpoints": CheckpointsScreen,
+        "compare": CompareScreen,
         "playground": PlaygroundScreen,
         "grid": GridScreen,
     }
@@ -175,11 +177,12 @@ def test_ids_are_unique_and_no_key_has_two_meanings_in_one_place() -> None:
 
 
 SETTLED = {
-    "everywhere": "1 2 3 5 question_mark ctrl+p q n",
+    "everywhere": "1 2 3 4 5 question_mark ctrl+p q n",
     "runs": "enter slash r",
     "training": "p s e g L m S left right shift+left shift+right plus minus 0 y x f "
     "left_square_bracket right_square_bracket home tab shift+tab r escape",
-    "checkpoints": "r v enter space",
+    "checkpoints": "r v enter space c",
+    "compare": "tab shift+tab enter space w escape",
     "playground": "ctrl+r ctrl+y escape",
 }
 """The keys that the documentation promises, where they are implemented."""
