@@ -13,9 +13,9 @@ LOOK = 0.05
 class Pace:
     """Lets work use no more than a share of one core over time.
 
-    Processor time is measured, not time on the clock: what waits while others train has used nothing. After
-    each piece of work comes a sleep that makes good for it, so the share holds over every piece and the sleep
-    after it, and nothing is saved up.
+    Time on the clock is measured, not processor time: on a busy machine work takes longer, and all the while
+    it stands in the way of whoever trains. After each piece of work comes a sleep that makes good for it, so
+    the share holds over every piece and the sleep after it, and nothing is saved up.
 
     Args:
         share: of one core, above 0; 1 or more never sleeps. As a function it is asked before each sleep.
@@ -43,15 +43,13 @@ class Pace:
     def work(self, threads: int = 1) -> Iterator[None]:
         """Do a piece of work, then sleep for it.
 
-        `threads` is on how many it runs: the calling one does an equal part, and whatever runs on one alone,
-        so so many times its processor time is the most that all of them used.
+        `threads` is on how many it runs at most: so many times its time is the most that all of them used.
         """
-        clock, processor = time.perf_counter(), time.thread_time()
+        started = time.perf_counter()
         yield
-        used = (time.thread_time() - processor) * threads
-        share = self.share
+        share, ended = self.share, time.perf_counter()
         if share < 1:
-            self._sleep_until(clock + used / share)
+            self._sleep_until(started + (ended - started) * threads / share)
 
     def _sleep_until(self, end: float) -> None:
         while (left := end - time.perf_counter()) > 0:

@@ -49,11 +49,11 @@ def sleeps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return asked
 
 
-def test_waiting_is_not_working(sleeps: list[float]):
-    """What waits for another has used no processor, and sleeps for nothing afterwards."""
-    with Pace(0.1).work():
+def test_work_that_has_to_wait_is_still_in_the_way(sleeps: list[float]):
+    """On a busy machine a token takes longer; who trains is to have the rest of the time all the same."""
+    with Pace(0.2).work():
         threading.Event().wait(0.1)
-    assert sum(sleeps) < 0.05
+    assert sum(sleeps) > 0.35
 
 
 def test_work_on_many_threads_counts_for_all():
@@ -102,12 +102,3 @@ def test_an_error_in_the_work_is_not_slept_on(sleeps: list[float]):
         burn(0.01)
         raise KeyError
     assert not sleeps
-
-
-def test_threads_have_their_own_time(sleeps: list[float]):
-    """Another thread's work is not slept for."""
-    other = threading.Thread(target=burn, args=(0.2,))
-    other.start()
-    with Pace(0.05).work():
-        other.join()
-    assert sum(sleeps) < 1  # for all of it, 4 s
