@@ -298,12 +298,14 @@ class Run:
         )
 
     def window_losses(self, checkpoint: str) -> "np.ndarray[Any, np.dtype[np.float32]] | None":
-        """Mean loss of every validation window in nats per token, [windows]; None if not on disk."""
-        try:
-            losses = np.load(self.folder / "evaluations" / f"{checkpoint}.npy", allow_pickle=False)
-        except (OSError, ValueError):
-            return None
-        return losses if losses.ndim == 1 and losses.dtype == np.float32 else None
+        """Mean loss of every validation window in nats per token, [windows]; None if not there or damaged."""
+        path = self.folder / "evaluations" / f"{checkpoint}.npy"
+        losses = None
+        # A file that was cut off raises one of many exceptions: each means that it is not there.
+        with contextlib.suppress(Exception):
+            losses = np.load(path, allow_pickle=False) if path.is_file() else None
+        known = isinstance(losses, np.ndarray) and losses.ndim == 1 and losses.dtype == np.float32
+        return losses if known else None
 
     # Keeping up ------------------------------------------------------------------------------------------
 

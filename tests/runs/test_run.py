@@ -163,3 +163,24 @@ def test_a_damaged_run_toml_does_not_stop_the_run_from_opening(writer: Callable[
     (w.folder / "run.toml").write_bytes(b"\xff not toml")
     run = Run.open(w.folder)
     assert (run.config, run.total_steps) == ({}, 0)
+
+
+def test_windows_losses_that_are_damaged_are_not_there(writer: Callable[..., Writer]) -> None:
+    w = writer()
+    w.evaluate(100, 2.0, windows=np.linspace(1, 3, 50))
+    run = Run(w.folder)
+    path = w.folder / "evaluations" / "step_100.npy"
+    whole = path.read_bytes()
+    losses = run.window_losses("step_100")
+    assert losses is not None and losses.shape == (50,)
+    lies = whole.replace(b"'shape': (50,), }" + b" " * 20, b"'shape': (1152921504606846976,), }   ")
+    assert len(lies) == len(whole) and lies != whole
+    archive = w.folder / "other.npz"
+    np.savez(archive, losses=losses)
+    wrong = (b"", whole[:9], whole[:-1], b"PK\x03\x04", b"\x93NUMPY\x01\x00\x05\x00(((((", lies)
+    for content in (*wrong, archive.read_bytes()):
+        path.write_bytes(content)
+        assert run.window_losses("step_100") is None
+    path.unlink()
+    os.mkfifo(path)  # must not be waited for
+    assert run.window_losses("step_100") is None
