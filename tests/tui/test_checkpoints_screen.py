@@ -380,11 +380,11 @@ async def test_what_cannot_be_done_is_grey_and_says_why(make_app: Make, trained:
     async with app.run_test(size=(100, 30)) as pilot:
         await show(pilot)
         await press(pilot, "home")
-        assert footer(app).startswith("(enter)  space  (r)  (v)  y")
+        assert footer(app).startswith("(enter)  space  c  (r)  (v)  y")
         await press(pilot, "enter")
         assert "The weights of step 200 are gone; choose another checkpoint." in text(app)
         await press(pilot, "end")
-        assert footer(app).startswith("enter  space  (r)  v  y")
+        assert footer(app).startswith("enter  space  c  (r)  v  y")
 
 
 async def test_y_copies_the_path_and_keeps_it_in_a_file(
