@@ -117,7 +117,9 @@ class GridScreen(ModeScreen):
         self.voices = [
             [self._voice(column, prompt, old) for column in self.columns] for prompt in self.prompts
         ]
-        self._choir = Choir(arranged(self.voices, self._seats), self._seats)
+        self._choir = Choir(
+            arranged(self.voices, self._seats), self._seats, share=lambda: self.nexus.sampling_share
+        )
         self._choir.start()
         if self._timer:
             self._timer.resume()

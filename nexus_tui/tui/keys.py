@@ -8,7 +8,7 @@ from typing import Literal
 from textual.binding import Binding, BindingType
 
 Where = Literal[
-    "everywhere", "list", "runs", "training", "checkpoints", "compare", "playground", "grid"
+    "everywhere", "list", "runs", "training", "checkpoints", "compare", "playground", "grid", "evolution"
 ]  # fmt: skip
 """Where a key acts: on every screen, in every list of rows, or on one screen."""
 
@@ -39,6 +39,8 @@ class Key:
     """Whether the command palette lists it."""
     listed: bool = True
     """Whether `?` lists it; not where another key's line speaks for both."""
+    first: bool = False
+    """Whether it acts where a text is edited too, though the editor has this key for itself."""
 
     @property
     def method(self) -> str:
@@ -158,11 +160,12 @@ TABLE: tuple[Key, ...] = (
     Key("playground.before", "left_square_bracket", "step(-1)", "checkpoint", "The checkpoint before.", "playground", 5, "[ ]"),
     Key("playground.after", "right_square_bracket", "step(1)", "next checkpoint", "The checkpoint after.", "playground", sign="]", listed=False),
     Key("playground.grid", "ctrl+g", "grid", "grid", "The marked checkpoints and several prompts beside each other, with the same draws.", "playground", 7),
+    Key("playground.evolution", "ctrl+e", "evolution", "evolution", "This prompt at every checkpoint of the run.", "playground", 8, first=True),
     # -- grid -------------------------------------------------------------------------------------------
-    Key("grid.seed", "n,ctrl+n", "seed", "next seed", "Write all of it with the next seed.", "grid", 1),
+    Key("grid.seed", "n,ctrl+n", "seed", "seed", "Write all of it with the next seed.", "grid", 1),
     Key("grid.left", "left,h", "column(-1)", "column", "The column to the left or right.", "grid", 2, "←→", palette=False),
     Key("grid.right", "right,l", "column(1)", "column right", "The column to the right.", "grid", sign="→", listed=False, palette=False),
-    Key("grid.open", "enter", "open", "playground", "Open this text's checkpoint and prompt in the playground.", "grid", 3),
+    Key("grid.open", "enter", "open", "open", "Open this text's checkpoint and prompt in the playground.", "grid", 3),
     Key("grid.reference", "r", "refer", "reference", "Set the others against this column.", "grid", 4),
     Key("grid.add", "a", "add", "add prompt", "Write after another prompt too.", "grid", 5),
     Key("grid.edit", "e", "edit", "edit", "Change this row's prompt.", "grid", 6),
@@ -183,6 +186,21 @@ TABLE: tuple[Key, ...] = (
     Key("grid.first", "home", "end(0)", "first", "Go to the first prompt.", "grid", palette=False),
     Key("grid.last", "end", "end(1)", "last", "Go to the last prompt.", "grid", palette=False),
     Key("grid.back", "escape", "back", "stop", "Stop writing; else back to the playground.", "grid", palette=False),
+    # -- evolution --------------------------------------------------------------------------------------
+    Key("evolution.seed", "n,ctrl+n", "seed", "seed", "Write all of it with the next seed.", "evolution", 1),
+    Key("evolution.ask", "p", "ask", "prompt", "Ask every checkpoint after another prompt.", "evolution", 2),
+    Key("evolution.earlier", "left_square_bracket", "take(-1)", "prompts", "Another prompt of those at hand: the one before or after.", "evolution", 3, "[ ]"),
+    Key("evolution.later", "right_square_bracket", "take(1)", "next prompt", "The prompt after this one.", "evolution", sign="]", listed=False),
+    Key("evolution.open", "enter", "open", "open", "Open this checkpoint and prompt in the playground.", "evolution", 4),
+    Key("evolution.chart", "tab", "chart(1)", "chart", "Another curve, where there is room for one alone.", "evolution", 5),
+    Key("evolution.chart_before", "shift+tab", "chart(-1)", "chart before", "The curve before.", "evolution", sign="⇧tab", listed=False, palette=False),
+    Key("evolution.best", "b", "best", "best", "Go to the true best.", "evolution", 6),
+    Key("evolution.export", "w", "export", "export", "Write the texts to a Markdown file.", "evolution", 7),
+    Key("evolution.write", "ctrl+r", "write", "write again", "Write all of it again.", "evolution"),
+    Key("evolution.copy", "ctrl+y", "copy", "copy", "Copy the texts as Markdown, to the clipboard and to a file.", "evolution"),
+    Key("evolution.whole_down", "shift+down,J", "scroll_whole(1)", "scroll text", "Move the whole text, where it is longer than its place.", "evolution", sign="⇧↑↓", palette=False),
+    Key("evolution.whole_up", "shift+up,K", "scroll_whole(-1)", "text up", "Move the whole text up.", "evolution", sign="⇧↑", listed=False, palette=False),
+    Key("evolution.back", "escape", "back", "stop", "Stop writing; else back to the playground.", "evolution", palette=False),
 )  # fmt: skip
 
 BY_ID = {key.id: key for key in TABLE}
@@ -205,7 +223,13 @@ def bindings(where: Where) -> list[BindingType]:
     """Textual's bindings of a place; each calls `action_key` with the key's id, which says why if it cannot act."""
     return [
         Binding(
-            key.keys, f"key('{key.id}')", key.label, show=False, id=key.id, tooltip=key.help, priority=False
+            key.keys,
+            f"key('{key.id}')",
+            key.label,
+            show=False,
+            id=key.id,
+            tooltip=key.help,
+            priority=key.first,
         )
         for key in keys_at(where)
         if key.keys

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from rich.segment import Segment
+from rich.style import Style
 from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
@@ -52,4 +53,8 @@ class LinesView(ScrollView, can_focus=True):
             sign = theme.glyphs().down
             strip = strip.adjust_cell_length(max(0, width - 2))
             strip = Strip([*strip, Segment(f" {sign}", ink(palette, "muted"))])
-        return strip.adjust_cell_length(width).apply_style(base)
+        return strip.adjust_cell_length(width).apply_style(self.under(index)).apply_style(base)
+
+    def under(self, index: int) -> Style:  # noqa: ARG002
+        """What a line is drawn on, besides the background."""
+        return Style.null()

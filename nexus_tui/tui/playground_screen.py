@@ -18,6 +18,8 @@ from nexus_tui.tui.checkpoint_detail import CheckpointDetail
 from nexus_tui.tui.checkpoint_rows import Row, signature
 from nexus_tui.tui.copying import copy, state_folder
 from nexus_tui.tui.derived import checkpoints
+from nexus_tui.tui.evolution import begins_with
+from nexus_tui.tui.evolution_screen import EvolutionScreen
 from nexus_tui.tui.grid_screen import GridScreen, first_columns, marked_columns
 from nexus_tui.tui.keybar import KeyBar
 from nexus_tui.tui.keys import Where, bindings
@@ -216,12 +218,24 @@ class PlaygroundScreen(ModeScreen):
             prompts = [self.prompt, *(fixed_prompts(self._run) if self._run else [])]
             self.nexus.push_screen(GridScreen(columns, list(dict.fromkeys(prompts)), settings))
 
+    def action_evolution(self) -> None:
+        """This prompt at every checkpoint of the run."""
+        run, settings = self._run, self.settings()
+        if run and settings is not None:
+            prompts = dict.fromkeys([self.prompt, *fixed_prompts(run)])
+            first = begins_with(run)
+            if first is not None:
+                prompts = dict.fromkeys([first, *prompts])
+            self.nexus.push_screen(EvolutionScreen(run, list(prompts), settings))
+
     # Writing ---------------------------------------------------------------------------------------------
 
     def why_not(self, action: str) -> str:
         """Writing needs a checkpoint, copying a text."""
         if (action == "generate" and self.checkpoint is None) or (action == "grid" and not self._has_columns):
             return "No checkpoint to write with yet: train a run (n), or choose another one above."
+        if action == "evolution" and not self._rows and not (self._run and self._run.samples):
+            return "No checkpoint on record yet: train a run (n), or choose another one above."
         if action == "copy" and self.is_mounted and not self.query_one(TextView).text:
             return "Nothing is written yet: ^r writes."
         return ""

@@ -8,7 +8,9 @@ USUAL = ((100, 0.9), (30, 0.8), (0, 0.0))
 """Smoothing of a training curve of so many points or more, until the user chooses another."""
 
 
-class _RunPlot(Plot):
+class RunPlot(Plot):
+    """Reads out at the crosshair what led to the newest weights."""
+
     def readings(self) -> list[Reading]:
         """What counts at the crosshair: neither what was abandoned nor the best, which is elsewhere."""
         kept = {curve.name for curve in self.request.curves if not curve.dim and curve.marker != "star"}
@@ -20,7 +22,7 @@ class RunChart(Chart):
 
     def __init__(self, metric: Metric) -> None:
         super().__init__(metric.title, metric.unit, format=metric.format)
-        self._plot = _RunPlot(self._plot.request)
+        self._plot = RunPlot(self._plot.request)
         self.metric = metric
         self.usual = True
         """Whether the smoothing is that for the number of points."""

@@ -144,6 +144,7 @@ async def test_ctrl_c_copies_what_is_selected_instead_of_leaving(make_app: Make,
 def _owner(where: str) -> list[type[Any]]:
     from nexus_tui.tui.checkpoints_screen import CheckpointsScreen
     from nexus_tui.tui.compare_screen import CompareScreen
+    from nexus_tui.tui.evolution_screen import EvolutionScreen
     from nexus_tui.tui.grid_screen import GridScreen
     from nexus_tui.tui.playground_screen import PlaygroundScreen
     from nexus_tui.tui.runs_screen import RunsScreen
@@ -158,6 +159,7 @@ def _owner(where: str) -> list[type[Any]]:
         "compare": CompareScreen,
         "playground": PlaygroundScreen,
         "grid": GridScreen,
+        "evolution": EvolutionScreen,
     }
     return [screens[where]]
 

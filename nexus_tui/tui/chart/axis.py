@@ -80,7 +80,8 @@ def y_axis(low: float, high: float, rows: int, *, log: bool = False, previous: Y
     # A range thinner than a thousandth of its values has no readable ticks.
     thin = (0.02 if log else 1e-3 * max(abs(low), abs(high)) or 1.0) - (high - low)
     if thin > 0:
-        low, high = low - thin / 2, high + thin / 2
+        below = min(thin / 2, low) if low >= 0 else thin / 2  # what is never negative stays so
+        low, high = low - below, high + thin - below
     alike = previous is not None and (previous.rows, previous.log) == (rows, log)
     if previous is not None and alike and previous.low <= low and high <= previous.high:
         if high - low >= _KEEP * previous.span:
