@@ -10,8 +10,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
+from nexus_tui.runs import averages, truth
 from nexus_tui.runs import journal as j
-from nexus_tui.runs import truth
 from nexus_tui.runs.run import Run
 from nexus_tui.training.session import Session
 from nexus_tui.untrusted import visible
@@ -32,6 +32,7 @@ def run_row(run: Run) -> dict[str, Any]:
         "step": run.step,
         "steps": run.total_steps,
         "best_step": best.evaluation.step if best else None,
+        "best_checkpoint": best.evaluation.name if best else None,
         "best_loss": best.evaluation.loss if best else None,
         "best_bits_per_byte": _finite(best.evaluation.bits_per_byte) if best else None,
     }
@@ -42,6 +43,9 @@ def print_runs(runs: list[Run]) -> None:
     table = _table("run", "state", "model", ">step", ">best loss", ">bits/byte", ">at step")
     for run in runs:
         row = run_row(run)
+        at = "" if row["best_step"] is None else f"★ {row['best_step']:,}"
+        if row["best_checkpoint"] and run.averaged(row["best_checkpoint"]):
+            at = visible(f"★ {row['best_checkpoint']}")
         table.add_row(
             visible(row["name"]),
             row["state"],
@@ -49,7 +53,7 @@ def print_runs(runs: list[Run]) -> None:
             f"{row['step']:,} / {row['steps']:,}",
             _number(row["best_loss"]),
             _number(row["best_bits_per_byte"]),
-            f"★ {row['best_step']:,}" if row["best_step"] is not None else "",
+            at,
         )
     printer().print(table)
 
@@ -73,6 +77,7 @@ def checkpoint_rows(run: Run) -> list[dict[str, Any]]:
             "weights": ranked.weights,
             "branch": ranked.evaluation.branch,
             "on_line": run.on_line(ranked.evaluation.branch, ranked.evaluation.step),
+            "parents": list(run.parents(ranked.evaluation.name)),
         }
         for ranked in truth.ranking(run)
     ]
@@ -95,13 +100,22 @@ def print_checkpoints(run: Run) -> None:
             "—" if row["best"] else "" if row["delta"] is None else f"{row['delta']:+.4f}",
             "" if row["lr"] is None else f"{row['lr']:.2e}",
             f"{row['bytes'] / 1e6:.1f} MB" if row["bytes"] else _WEIGHTS[row["weights"]],
-            "" if row["on_line"] else f"branch {row['branch']}, abandoned",
+            _standing(run, row),
             style=None if row["on_line"] else "dim",
         )
     printer().print(table)
     evaluated = {evaluation.name for evaluation in run.evaluations}
     if others := [name for name in run.checkpoints if name not in evaluated]:
         printer().print(f"saved and never evaluated: {', '.join(others)}")
+
+
+def _standing(run: Run, row: dict[str, Any]) -> str:
+    """What sets a checkpoint apart from the line of training."""
+    words = [] if row["on_line"] else [f"branch {row['branch']}, abandoned"]
+    if row["parents"]:
+        made = averages.words(run.saved[row["checkpoint"]], run.name)
+        words.insert(0, visible(f"{row['checkpoint']}: {made}"))
+    return "; ".join(words)
 
 
 def print_forecast(told: dict[str, Any]) -> None:
@@ -290,7 +304,9 @@ def _tokens_per_second(run: Run, row: int) -> float:
 
 
 def _rate_at(run: Run, ranked: truth.Ranked) -> float | None:
-    """The learning rate of the step that was evaluated."""
+    """The learning rate of the step that was evaluated; an average has none."""
+    if ranked.evaluation.averaged:
+        return None
     steps = run.steps
     rows = (steps["step"] == ranked.evaluation.step) & (steps["branch"] == ranked.evaluation.branch)
     return float(steps["lr"][rows][-1]) if rows.any() else None

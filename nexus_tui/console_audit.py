@@ -24,6 +24,8 @@ def print_audit(audit: Audit) -> None:
     width = max((len(judged.verdict) for judged in audit.judged), default=0)
     for judged in audit.judged:
         step = "" if judged.claim.step is None else f" → step {judged.claim.step}"
+        if audit.run.averaged(judged.claim.checkpoint):
+            step = f" → {judged.claim.checkpoint}"
         line = Text("  ")
         line.append(f"{judged.verdict.value:{width}}", _STYLES[judged.verdict])
         line.append(visible(f"  {judged.claim.name}{step}"))
@@ -45,7 +47,7 @@ def print_reevaluation(result: Reevaluation) -> None:
     style = "green" if result.agrees else "bold red"
     line = Text(f"  {word:7}", style)
     line.append(
-        f" step {result.step}: {result.loss:.6f} nats per token now, {result.journalled:.6f} journalled "
+        f" {result.title}: {result.loss:.6f} nats per token now, {result.journalled:.6f} journalled "
         f"({result.difference:+.2e}; largest difference of a window {result.largest:.2e})"
     )
     out.print(line, soft_wrap=True)
@@ -56,7 +58,7 @@ def _best(audit: Audit) -> str:
         ever = audit.best_ever
         if ever is None:
             return "no evaluation on record"
-        return f"no best; the lowest loss, {ever.loss:.4f} at step {ever.step}, has no weights"
-    tied = ", ".join(str(evaluation.step) for evaluation in audit.tied)
+        return f"no best; the lowest loss, {ever.loss:.4f} at {ever.title}, has no weights"
+    tied = ", ".join(e.name if e.averaged else str(e.step) for e in audit.tied)
     unit = "" if audit.run.foreign else " nats per token"
-    return f"★ step {audit.best.step}, loss {audit.best.loss:.4f}{unit}" + (f" ≈ {tied}" if tied else "")
+    return f"★ {audit.best.title}, loss {audit.best.loss:.4f}{unit}" + (f" ≈ {tied}" if tied else "")

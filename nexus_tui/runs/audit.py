@@ -96,7 +96,7 @@ def _judge(run: Run, claim: Claim, ranked: list[truth.Ranked]) -> Judged:
     score = scored_by(claim.metric)
     evaluations = [r.evaluation for r in ranked]
     own = [e for e in evaluations if e.name == claim.checkpoint] or [
-        e for e in evaluations if e.step == claim.step
+        e for e in evaluations if e.step == claim.step and not e.averaged
     ]
     if not own:
         return Judged(
@@ -120,14 +120,14 @@ def _compared(
     if claimed is best:
         by_loss = next((r.evaluation for r in ranked if r.best), None)
         if claim.metric and by_loss and by_loss is not claimed:
-            reason = f"by {claim.metric}; the lowest validation loss is at step {by_loss.step}."
+            reason = f"by {claim.metric}; the lowest validation loss is at {by_loss.title}."
             return Judged(claim, Verdict.TRUE, reason)
         return Judged(claim, Verdict.TRUE, "")
     by = score(claimed) - score(best)
     if by == 0:
-        return Judged(claim, Verdict.TIED, f"step {best.step} scores exactly the same.", "", best, 0.0)
+        return Judged(claim, Verdict.TIED, f"{best.title} scores exactly the same.", "", best, 0.0)
     if not claim.metric and any(r.tied and r.evaluation is claimed for r in ranked):
-        reason = f"step {best.step} scores {by:.4f} better, which the windows do not tell from chance."
+        reason = f"{best.title} scores {by:.4f} better, which the windows do not tell from chance."
         return Judged(claim, Verdict.TIED, reason, "", best, by)
     cause = why_stale(run, claimed, best, score)
     if claim.metric and claim.higher_is_better != higher_is_better(claim.metric):
@@ -136,8 +136,8 @@ def _compared(
     unit = "" if run.foreign else " nats per token"  # nobody knows what another tool's loss counts
     amount = f"by {by:.4g} in {claim.metric}" if claim.metric else f"by {by:.4f}{unit}"
     if not math.isfinite(by):
-        return Judged(claim, Verdict.STALE, f"step {best.step} has a finite score.", cause, best)
-    return Judged(claim, Verdict.STALE, f"step {best.step} is better {amount}.", cause, best, by)
+        return Judged(claim, Verdict.STALE, f"{best.title} has a finite score.", cause, best)
+    return Judged(claim, Verdict.STALE, f"{best.title} is better {amount}.", cause, best, by)
 
 
 def _wrong_score(
@@ -160,7 +160,7 @@ def _wrong_score(
     owner = owners[0]
     before = evaluations[evaluations.index(claimed) - 1] if evaluations.index(claimed) else None
     cause = "the score was attached one evaluation late" if before in owners else ""
-    reason = f"it shows the score of step {owner.step} ({claim.value:.6g}), but names step {claimed.step}."
+    reason = f"it shows the score of {owner.title} ({claim.value:.6g}), but names {claimed.title}."
     return Judged(claim, Verdict.MISLABELLED, reason, cause, owner)
 
 
@@ -196,7 +196,7 @@ def _remarks(
     remarks = []
     if best and ever and ever.loss < best.loss:
         why = "its weights are gone" if ever.name in run.saved else "it was never saved"
-        remarks.append(f"step {ever.step} scored {best.loss - ever.loss:.4f} lower, but {why}")
+        remarks.append(f"{ever.title} scored {best.loss - ever.loss:.4f} lower, but {why}")
     older = {e.event.protocol for e in run.evaluations} - {e.event.protocol for e in evaluations}
     if older:
         remarks.append("evaluations on other windows or texts are on record and are not compared")
@@ -219,10 +219,12 @@ def as_dict(result: Audit) -> dict[str, Any]:
         "kind": result.run.kind,
         "ok": result.ok,
         "best_step": result.best.step if result.best else None,
+        "best_checkpoint": result.best.name if result.best else None,
         "best_loss": result.best.loss if result.best else None,
         "best_ever_step": result.best_ever.step if result.best_ever else None,
         "best_ever_loss": result.best_ever.loss if result.best_ever else None,
-        "tied_steps": [evaluation.step for evaluation in result.tied],
+        "tied_steps": [evaluation.step for evaluation in result.tied if not evaluation.averaged],
+        "tied_checkpoints": [evaluation.name for evaluation in result.tied],
         "claims": [
             {
                 "name": judged.claim.name,
@@ -234,6 +236,7 @@ def as_dict(result: Audit) -> dict[str, Any]:
                 "reason": judged.reason,
                 "cause": judged.cause,
                 "better_step": judged.better.step if judged.better else None,
+                "better_checkpoint": judged.better.name if judged.better else None,
                 "by": judged.by,
             }
             for judged in result.judged

@@ -19,12 +19,16 @@ def why_stale(run: Run, claimed: Evaluation, better: Evaluation, score: Score) -
 
     `better` is the evaluation that `claimed` was taken for, by `score`.
     """
-    history = [e for e in run.evaluations if e.event.protocol == claimed.event.protocol]
+    # An average is made when training is over: a trainer could not have known it.
+    among = run.evaluations if better.averaged else run.trained
+    history = [e for e in among if e.event.protocol == claimed.event.protocol]
     at = max((i for i, e in enumerate(history) if e is claimed or e.name == claimed.name), default=-1)
     if at < 0:
         return ""
     if not math.isfinite(score(claimed)):
         return "its own score is no finite number, and nothing ever compares as better than that"
+    if better.averaged:
+        return _not_updated(history, at, better, score)
     return (
         _after_a_resume(run, history, claimed, better, score)
         or _newest(history, claimed)
@@ -52,7 +56,7 @@ def _after_a_resume(
     on_line = [e for e in history if run.on_line(e.branch, e.step)]
     if claimed in on_line and _wins(on_line, claimed, score):
         left = min(b.start for b in run.branches if b.index > better.branch and b.start < better.step)
-        return f"step {better.step} was forgotten when training resumed at step {left}"
+        return f"{better.title} was forgotten when training resumed at step {left}"
     return ""
 
 
@@ -73,7 +77,7 @@ def _not_updated(history: list[Evaluation], at: int, better: Evaluation, score: 
     before, after = history[: at + 1], history[at + 1 :]
     if _wins(before, history[at], score) and better in after:
         first = next(e for e in after if score(e) < score(history[at]))
-        return f"it was the best until step {first.step}, and has not been updated since"
+        return f"it was the best until {first.title}, and has not been updated since"
     return ""
 
 
@@ -92,9 +96,7 @@ def _another_metric(history: list[Evaluation], claimed: Evaluation) -> str:
 
 def _one_late(history: list[Evaluation], at: int, better: Evaluation) -> str:
     if at and history[at - 1] is better:
-        return (
-            f"it is the evaluation after step {better.step}: scores seem to be attached one evaluation late"
-        )
+        return f"it is the evaluation after {better.title}: scores seem to be attached one evaluation late"
     return ""
 
 

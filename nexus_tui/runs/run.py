@@ -266,7 +266,11 @@ class Run:
 
     def averaged(self, checkpoint: str) -> bool:
         """Whether a checkpoint is an average of others: it has a name and weights, but nobody trained it."""
-        return checkpoint in self._record.saved and bool(self._record.saved[checkpoint][1].parents)
+        return bool(self.parents(checkpoint))
+
+    def parents(self, checkpoint: str) -> tuple[str, ...]:
+        """What a checkpoint is an average of, as `averages.parents` reads them; none for what was trained."""
+        return self._record.saved[checkpoint][1].parents if checkpoint in self._record.saved else ()
 
     def checkpoint(self, which: str | int) -> Checkpoint:
         """A kept checkpoint by name (`step_1400`) or step; of several with one step the newest line's.

@@ -19,6 +19,8 @@ class Reevaluation:
 
     step: int
     checkpoint: str
+    title: str
+    """What a sentence calls it."""
     journalled: float
     """Validation loss on record, nats per token."""
     loss: float
@@ -80,6 +82,7 @@ def reevaluate(
     return Reevaluation(
         step=checkpoint.step,
         checkpoint=checkpoint.name,
+        title=evaluation.title,
         journalled=evaluation.loss,
         loss=summary(losses)[0],
         windows=len(losses),

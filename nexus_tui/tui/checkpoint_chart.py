@@ -20,9 +20,11 @@ class CheckpointChart(Chart):
     def show_checkpoints(self, rows: Sequence[Row]) -> None:
         """Draw the checkpoints that can be compared."""
         ranked = [row for row in rows if row.ranked and row.evaluation]
+        trained = [row for row in ranked if not row.averaged]
         groups = {
-            "abandoned": ([row for row in ranked if row.abandoned], "val", "dots"),
-            "val": ([row for row in ranked if not row.abandoned], "val", "dots"),
+            "abandoned": ([row for row in trained if row.abandoned], "val", "dots"),
+            "average": ([row for row in ranked if row.averaged], "note", "dots"),
+            "val": ([row for row in trained if not row.abandoned], "val", "dots"),
             "best": ([row for row in ranked if row.best], "best", "star"),
         }
         curves, legend = [], []
@@ -33,7 +35,16 @@ class CheckpointChart(Chart):
             y = np.array([row.evaluation.loss for row in members if row.evaluation])
             dim = name == "abandoned"
             curves.append(
-                Curve(name, x, y, color, marker, dim=dim, version=(tuple(x), tuple(y)))  # type: ignore[arg-type]
+                Curve(
+                    name,
+                    x,
+                    y,
+                    color,
+                    marker,  # type: ignore[arg-type]
+                    joined=name != "average",
+                    dim=dim,
+                    version=(tuple(x), tuple(y)),
+                )
             )
             if not dim:
                 legend.append(Legend(marker, color, format.loss(float(y[-1])), name))

@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 
+from nexus_tui.runs.averages import words
+from nexus_tui.runs.journal import SavedEvent
 from nexus_tui.runs.run import Evaluation, Run
 from nexus_tui.tui import format, theme
 from nexus_tui.tui.checkpoint_rows import Row, samples, tokens_seen
@@ -43,7 +45,7 @@ def _drawn(spans: list[Span]) -> list[Span]:
 
 
 def _title(row: Row) -> list[Span]:
-    title: Span = (f"step {row.step:,}", "text!")
+    title: Span = (row.title, "text!")
     if row.best:
         return [title, (f"  {theme.glyphs().star} the true best", "best")]
     if row.evaluation is None:
@@ -67,7 +69,9 @@ def _facts(run: Run, row: Row) -> Iterator[tuple[str, list[Span]]]:
     """Labels and what stands beside them, the most important first."""
     if row.evaluation:
         yield "loss", _loss(row.evaluation)
-    if trained := _trained(run, row):
+    if row.saved and row.averaged:
+        yield "average", _average(run, row.saved)
+    elif trained := _trained(run, row):
         yield "trained", trained
     if row.saved:
         saved = row.saved.time.astimezone().strftime("%Y-%m-%d %H:%M")
@@ -97,6 +101,11 @@ def _trained(run: Run, row: Row) -> list[Span]:
         goes = "abandoned by a later resume" if row.abandoned else "led to the newest weights"
         spans.append((f"{'; ' if spans else ''}{came}{goes}", "muted"))
     return spans
+
+
+def _average(run: Run, saved: SavedEvent) -> list[Span]:
+    """Of what: its own run's checkpoints by step or name, those of others with their run."""
+    return [(plain(words(saved, run.name).removeprefix("average ")), "text")]
 
 
 def path_of(run: Run, row: Row) -> Path:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from nexus_tui.runs import truth
 from nexus_tui.runs.audit import Verdict, audit
+from nexus_tui.runs.averages import short
 from nexus_tui.runs.checkpoints import Checkpoint, CheckpointError, open_checkpoint
 from nexus_tui.runs.journal import ResumedEvent, SampledEvent, SavedEvent
 from nexus_tui.runs.run import Evaluation, Run
@@ -42,7 +43,22 @@ class Row:
     abandoned: bool
     """Not on the line that led to the newest weights."""
     lineage: str
-    """Its place in the tree of resumes; empty in a run without any."""
+    """Its place in the tree of resumes, empty in a run without any; or that it is an average."""
+
+    @property
+    def averaged(self) -> bool:
+        """Whether it is an average of others."""
+        return bool(self.saved and self.saved.parents)
+
+    @property
+    def title(self) -> str:
+        """What a sentence calls it: its step, or the name of an average."""
+        return plain(self.name) if self.averaged else f"step {self.step:,}"
+
+    @property
+    def named(self) -> str:
+        """`title` where a sentence begins."""
+        return self.title if self.averaged else f"Step {self.step:,}"
 
     @property
     def weights(self) -> str:
@@ -65,8 +81,8 @@ def rows(run: Run) -> list[Row]:
     places = {name: (run.branch_of(name), event.step) for name, event in saved.items()}
     for name, evaluation in evaluations.items():
         places.setdefault(name, (evaluation.branch, evaluation.step))
-    ordered = sorted(places, key=lambda name: (places[name], name))
-    lineage = _lineage(run, [places[name] for name in ordered])
+    ordered = sorted(places, key=lambda name: (places[name], run.averaged(name), name))
+    lineage = _lineage(run, ordered, places)
     found = []
     for name, drawn in zip(ordered, lineage, strict=True):
         branch, step = places[name]
@@ -104,27 +120,31 @@ def _damage(run: Run, name: str) -> str:
     return ""
 
 
-def _lineage(run: Run, places: list[tuple[int, int]]) -> Iterator[str]:
+def _lineage(run: Run, names: list[str], places: dict[str, tuple[int, int]]) -> Iterator[str]:
     """The tree of resumes beside the rows: `├─ 0 → 1400` where a branch begins, a rule down its side."""
-    if len(run.branches) == 1:
-        yield from ("" for _ in places)
-        return
-    last = places[-1][0] if places else -1
-    ends = dict(places)
+    whole = len(run.branches) == 1
+    last = places[names[-1]][0] if names else -1
+    ends = dict(places[name] for name in names)
     limits = run.line()
     drawn = None
-    for branch, step in places:
-        if branch != drawn:
+    for name in names:
+        branch, step = places[name]
+        aside = short(run.saved[name]) if run.averaged(name) else ""
+        if whole:
+            yield aside
+        elif branch != drawn:
             drawn = branch
             start, end = run.branches[branch].start, min(ends[branch], limits.get(branch, ends[branch]))
             yield f"{'└' if branch == last else '├'}─ {start} → {end}"
         else:
-            aside = "abandoned" if not run.on_line(branch, step) else ""
+            aside = aside or ("" if run.on_line(branch, step) else "abandoned")
             yield f"{' ' if branch == last else '│'}  {aside}".rstrip()
 
 
 def tokens_seen(run: Run, row: Row) -> int | None:
-    """Tokens trained on up to a checkpoint; None if its step is not on record."""
+    """Tokens trained on up to a checkpoint; None if its step is not on record, or nobody trained it."""
+    if row.averaged:
+        return None
     steps = run.steps
     here = (steps["step"] == row.step) & (steps["branch"] == row.branch)
     return int(steps["tokens"][here][-1]) if here.any() else None
@@ -132,6 +152,8 @@ def tokens_seen(run: Run, row: Row) -> int | None:
 
 def samples(run: Run, row: Row) -> list[SampledEvent]:
     """What was sampled at the row's step of its branch, each prompt once; of several times the newest."""
+    if row.averaged:
+        return []
     branch, newest = 0, {}
     for event in run.log:
         if isinstance(event, ResumedEvent):
@@ -152,7 +174,7 @@ def verdict(run: Run, table: list[Row]) -> list[Span]:
         reason = "none is evaluated" if not run.evaluations else "none that was evaluated has its weights"
         return [(f"No best among {len(table)}: {reason}.", "warn")]
     others = [row for row in table if row.ranked and not row.best]
-    spans: list[Span] = [("★ ", "best"), (f"{best.step:,}", "best")]
+    spans: list[Span] = [("★ ", "best"), (best.title.removeprefix("step "), "best")]
     if not others:
         spans.append((f" is the only one evaluated: {format.loss(best.evaluation.loss)} nats/token", "text"))
         return spans
@@ -182,6 +204,8 @@ def false_claims(run: Run, table: list[Row]) -> list[str]:
     for judged in audit(run, hashes=False).judged:
         if judged.verdict not in (Verdict.TRUE, Verdict.TIED, Verdict.UNVERIFIABLE):
             step = "" if judged.claim.step is None else f" → {judged.claim.step:,}"
+            if run.averaged(judged.claim.checkpoint):
+                step = f" → {judged.claim.checkpoint}"
             why = ": ".join(part.rstrip(".") for part in (judged.reason, judged.cause) if part)
             found.append(plain(f"{judged.claim.name}{step} is {judged.verdict}: {why}"))
     best = next((row for row in table if row.best), None)
@@ -198,7 +222,7 @@ def _link(run: Run) -> str | None:
 
 
 def _listed(some: list[Row], at_most: int = 4) -> str:
-    names = [f"{row.step:,}" for row in some[:at_most]]
+    names = [row.title.removeprefix("step ") for row in some[:at_most]]
     if len(some) > at_most:
         return f"{', '.join(names)} and {len(some) - at_most} more"
     return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else names[0]

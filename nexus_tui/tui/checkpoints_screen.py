@@ -191,24 +191,28 @@ class CheckpointsScreen(ModeScreen):
         if action == "mark":
             return ""
         if action == "copy_path" or (action == "verify" and row.damage):
-            return "" if row.saved else f"Step {row.step:,} was never saved."
+            return "" if row.saved else f"{row.named} was never saved."
         if row.checkpoint is None:
             state = row.weights or "not saved"
-            return f"The weights of step {row.step:,} are {state}; choose another checkpoint."
+            return f"The weights of {row.title} are {state}; choose another checkpoint."
         if action == "reevaluate":
             return self._why_not_reevaluate(row)
-        return self._why_not_resume(row.checkpoint) if action == "resume" else ""
+        return self._why_not_resume(row, row.checkpoint) if action == "resume" else ""
 
     def _why_not_reevaluate(self, row: Row) -> str:
         if row.evaluation is None:
-            return f"Step {row.step:,} was never evaluated, so there is no loss to compare with."
+            return f"{row.named} was never evaluated, so there is no loss to compare with."
         if self._reevaluator and self._reevaluator.live:
             return f"{self._reevaluator.checkpoint} is being re-evaluated; esc cancels that."
         return ""
 
-    def _why_not_resume(self, checkpoint: Checkpoint) -> str:
+    def _why_not_resume(self, row: Row, checkpoint: Checkpoint) -> str:
+        if row.averaged:
+            return (
+                f"{row.named} is an average: training cannot go on from it; resume from one of its parents."
+            )
         if not checkpoint.resumable:
-            return f"Step {checkpoint.step:,} has no optimizer state; resume from another checkpoint."
+            return f"{row.named} has no optimizer state; resume from another checkpoint."
         if self._run and self._run.holder:
             return f"{self._run.name} is being trained; stop it first."
         return self.nexus.why_no_training()
@@ -271,7 +275,7 @@ class CheckpointsScreen(ModeScreen):
         if run is self._run:
             self._verified[row.name] = found
             self._draw()
-            self.nexus.say(f"Step {row.step:,} is {found[0]}", found[1])
+            self.nexus.say(f"{row.named} is {found[0]}", found[1])
 
     async def action_reevaluate(self) -> None:
         """Hash every file, then compute the loss anew and compare it with the journalled one."""
@@ -297,7 +301,7 @@ class CheckpointsScreen(ModeScreen):
         if run is self._run and self.is_mounted:
             self._tell(job)
             words, role = job.news
-            self.nexus.say(f"Step {row.step:,} {words}", role)
+            self.nexus.say(f"{row.named} {words}", role)
 
     def _tell(self, job: Reevaluator) -> None:
         """Show how far a re-evaluation is, if that is news."""

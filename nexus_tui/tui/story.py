@@ -66,7 +66,8 @@ def _told(run: Run, best: Evaluation | None) -> Iterator[tuple[j.Event, str, str
         if isinstance(event, j.EvaluatedEvent):
             saved = index >= 0 and isinstance(log[index], j.SavedEvent) and _step(log[index]) == event.step
             index -= saved
-            figure = f"{event.step:,} evaluated {fmt.loss(event.loss)}"
+            what = event.checkpoint if run.averaged(event.checkpoint) else f"{event.step:,}"
+            figure = f"{what} evaluated {fmt.loss(event.loss)}"
             if best is not None and event is best.event:
                 yield event, f"{figure} {glyphs().star} best", "best"
             else:
@@ -87,8 +88,8 @@ def _words(event: j.AnyEvent) -> tuple[str, str] | None:
             return f"started: {fmt.short(parameters)} parameters", "muted"
         case j.ResumedEvent(step=step, checkpoint=checkpoint):
             return (f"resumed from {step:,}" if checkpoint else "started again from the beginning"), "val"
-        case j.SavedEvent(step=step):
-            return f"{step:,} saved", "muted"
+        case j.SavedEvent(step=step, checkpoint=checkpoint, parents=parents):
+            return f"{checkpoint if parents else f'{step:,}'} saved", "muted"
         case j.NotedEvent(step=step, text=text):
             return f"{step:,} “{text}”", "note"
         case j.FaultedEvent(message=message):

@@ -1,13 +1,18 @@
 """An average of checkpoints on record: ranked like any other, and no part of the run's training."""
 
 import math
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from nexus_tui import console
 from nexus_tui.runs import truth
+from nexus_tui.runs.audit import Verdict, as_dict, audit
 from nexus_tui.runs.averages import Parent, parents, short, words
-from nexus_tui.runs.journal import SavedEvent
+from nexus_tui.runs.checkpoints import link_best
+from nexus_tui.runs.journal import ClaimedEvent, EvaluatedEvent, SavedEvent
 from nexus_tui.runs.predictions import on_line
+from nexus_tui.runs.report import facts, markdown
 from nexus_tui.runs.run import Run, RunError
 from nexus_tui.runs.store import Runs, resolve
 from tests.runs.conftest import Writer
@@ -52,6 +57,76 @@ def test_no_curve_and_no_forecast_has_it(averaged: Run) -> None:
     assert averaged.evaluations[-1].averaged
     assert averaged.trained == averaged.evaluations[:-1]
     assert [e.loss for e in on_line(averaged)][-1] == 2.6472
+
+
+def test_the_report_says_what_it_is_and_keeps_it_out_of_the_progress(averaged: Run) -> None:
+    told = facts(averaged)
+    row = next(row for row in told["checkpoints"] if row["checkpoint"] == "average_2000")
+    assert (row["average"], row["best"], row["new_best"]) == ("average of 1600, 1800 and 2000", True, False)
+    assert (row["train_loss"], row["lr"]) == (None, None)
+    assert [each["checkpoint"] for each in told["checkpoints"]][-2:] == ["step_2000", "average_2000"]
+    assert told["summary"]["best_checkpoint"] == "average_2000"
+    assert (told["summary"]["final_loss"], told["summary"]["final_step"]) == (2.6472, 2000)
+    assert told["gap"][-1]["gap"] == pytest.approx(0.3)
+    assert "★" not in told["trend"]
+    assert not any("2.6000" in note["text"] for each in told["progress"] for note in each["notes"])
+    text = markdown(told)
+    assert "| 2000 | – | – | 2.6000 | 13.46 |" in text
+    assert "★ average of 1600, 1800 and 2000" in text
+    assert "- `average_2000`: average of 1600, 1800 and 2000, SHA-256" in text
+    assert "**2.6000 (average\\_2000)**" in text
+    assert "- **Val loss**: 2.8293 → 2.7930 → 2.7724 → 2.7097 → 2.6312 → 2.6600 → 2.6523 → 2.6472\n" in text
+    assert "Use `average_2000`, an average of 1600, 1800 and 2000: of the checkpoints" in text
+    assert "to train more, resume from one of its parents" in text
+
+
+def test_a_report_does_not_count_the_time_until_it_was_made(reference_run: Writer) -> None:
+    before = facts(Run(reference_run.folder))["summary"]["seconds"]
+    late = datetime.now(UTC) + timedelta(days=3)
+    reference_run.journal.append(
+        SavedEvent(time=late, step=2000, checkpoint="late", parents=("r:step_2000@0",), method="uniform"),
+        EvaluatedEvent(time=late, step=2000, checkpoint="late", loss=2.0, protocol="p"),
+    )
+    assert facts(Run(reference_run.folder))["summary"]["seconds"] == before
+
+
+def test_the_audit_calls_it_by_its_name(averaged: Run) -> None:
+    link_best(averaged.folder, averaged.checkpoints["step_1400"])
+    result = audit(averaged)
+    (judged,) = result.judged
+    assert judged.verdict == Verdict.STALE
+    assert judged.reason == "average_2000 is better by 0.0312 nats per token."
+    assert judged.cause == "it was the best until average_2000, and has not been updated since"
+    told = as_dict(result)
+    assert (told["best_checkpoint"], told["best_step"]) == ("average_2000", 2000)
+    link_best(averaged.folder, averaged.checkpoints["average_2000"])
+    assert audit(averaged).ok
+
+
+def test_a_claim_about_its_step_is_about_what_was_trained(averaged: Run, reference_run: Writer) -> None:
+    reference_run.journal.append(ClaimedEvent(name="best", step=2000, metric="loss", value=2.6472))
+    (judged,) = audit(Run(averaged.folder)).judged
+    assert judged.claim.checkpoint == "step_2000"
+
+
+def test_the_list_of_checkpoints_names_it(averaged: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    row = console.checkpoint_rows(averaged)[-1]
+    assert (row["checkpoint"], row["best"], row["lr"], row["train_loss"]) == (
+        "average_2000",
+        True,
+        None,
+        None,
+    )
+    assert [parent.split("@")[0] for parent in row["parents"]] == [
+        "reference:step_1600",
+        "reference:step_1800",
+        "reference:step_2000",
+    ]
+    assert {tuple(row["parents"]) for row in console.checkpoint_rows(averaged)[:-1]} == {()}
+    console.print_checkpoints(averaged)
+    assert "average_2000: average of 1600, 1800 and 2000" in capsys.readouterr().out
+    console.print_runs([averaged])
+    assert "★ average_2000" in capsys.readouterr().out
 
 
 def test_it_stands_on_the_branch_of_its_last_parent(reference_run: Writer) -> None:

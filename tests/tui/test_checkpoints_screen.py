@@ -14,6 +14,7 @@ from nexus_tui.runs.run import Run
 from nexus_tui.training import reevaluate
 from nexus_tui.training.session import Session
 from nexus_tui.tui.app import NexusApp
+from nexus_tui.tui.checkpoint_detail import describe
 from nexus_tui.tui.checkpoint_rows import false_claims, rows, verdict
 from nexus_tui.tui.checkpoint_table import COLUMNS
 from nexus_tui.tui.checkpoints_screen import CheckpointsScreen
@@ -89,6 +90,51 @@ def test_the_tree_of_resumes_stands_beside_the_rows(trained: Trained) -> None:
 
 def test_a_run_without_a_resume_has_no_tree(tmp_path: Path) -> None:
     assert {row.lineage for row in rows(Run(straight(tmp_path / "a", 400).folder))} == {""}
+
+
+def test_an_average_stands_behind_its_last_parent_and_says_what_it_is(trained: Trained) -> None:
+    trained.average(["step_800", "step_1000"], 1.59)
+    trained.average(["step_1200.1", "step_1400.1", "step_1600"], 1.52)
+    run = Run(trained.folder)
+    table = rows(run)
+    assert [(row.name, row.lineage) for row in table if row.averaged] == [
+        ("average_1000", "│  average of 2"),
+        ("average_1600", "   average of 3"),
+    ]
+    assert [row.name for row in table][-2:] == ["step_1600", "average_1600"]
+    assert [row.name for row in table][4:6] == ["step_1000", "average_1000"]
+    assert said(run).startswith("★ average_1600 is the best of 12: 1.5200 nats/token; every other")
+    best = table[-1]
+    told = ["".join(text for text, _ in line) for line in describe(run, best, None, None, 76)]
+    assert told[0].startswith("average_1600")
+    assert any("of 1200.1, 1400.1 and 1600" in line for line in told)
+    assert not any("at 1600" in line for line in told)  # the step's samples are not its own
+    assert any("cannot be resumed" in line for line in told)
+    assert not any("tokens" in line for line in told)
+    assert false_claims(run, table) == [
+        "best → 1,400 is STALE: average_1600 is better by 0.0088 nats per token: "
+        "it was the best until average_1600, and has not been updated since"
+    ]
+    trained.link("average_1600")
+    assert false_claims(Run(trained.folder), table) == []
+
+
+def test_a_run_without_a_resume_shows_the_lineage_of_an_average(tmp_path: Path) -> None:
+    run = straight(tmp_path / "a", 400)
+    run.average(["step_200", "step_400"], 2.0)
+    assert [row.lineage for row in rows(Run(run.folder))] == ["", "", "average of 2"]
+
+
+async def test_an_average_is_not_resumed(make_app: Make, trained: Trained, launcher: FakeLauncher) -> None:
+    trained.average(["step_1400.1", "step_1600"], 1.52)
+    app = make_app(trained)
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await show(pilot)
+        await press(pilot, "end", "r")
+        assert screen.row is not None and screen.row.name == "average_1600"
+        assert "is an average: training cannot go on from it" in screen.why_not("resume")
+        assert launcher.resumed == []
+        assert "average of 2" in app.export_screenshot().replace("&#160;", " ")
 
 
 def test_lower_losses_of_lost_weights_are_told_but_not_the_best(trained: Trained) -> None:

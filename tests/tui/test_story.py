@@ -7,6 +7,7 @@ from nexus_tui.tui.derived import best
 from nexus_tui.tui.side import side
 from nexus_tui.tui.story import story
 from tests.tui.fake_runs import FakeRun, branched
+from tests.tui.trained import straight
 
 
 def words(run: FakeRun, limit: int = 100) -> list[str]:
@@ -92,3 +93,11 @@ def test_a_long_event_is_wrapped_under_itself(folder: Path) -> None:
     assert all(len(line) <= 38 for line in lines)
     assert lines[start + 1].startswith("       ") and lines[start + 2].rstrip().endswith("…")
     assert "started" in lines[start + 3]
+
+
+def test_an_average_goes_by_its_name(tmp_path: Path) -> None:
+    run = straight(tmp_path / "a", 400)
+    run.average(["step_200", "step_400"], 1.2)
+    opened = Run(run.folder)
+    (newest, *_) = story(opened, best(opened), 1, run.now)
+    assert "".join(text for text, _ in newest)[7:] == "average_400 evaluated 1.2000 ★ best"

@@ -81,7 +81,7 @@ class Trained:
                 )
             )
 
-    def save(self, step: int, name: str = "", optimizer: bool = True) -> None:
+    def save(self, step: int, name: str = "", optimizer: bool = True, parents: tuple[str, ...] = ()) -> None:
         """A checkpoint with weights of its own."""
         name = name or f"step_{step}"
 
@@ -93,8 +93,30 @@ class Trained:
 
         saved = save_checkpoint(self.folder / "checkpoints" / name, step, write)
         self._append(
-            j.SavedEvent(time=self._now(), step=step, checkpoint=name, sha256=saved.sha256, bytes=saved.bytes)
+            j.SavedEvent(
+                time=self._now(),
+                step=step,
+                checkpoint=name,
+                sha256=saved.sha256,
+                bytes=saved.bytes,
+                parents=parents,
+                method="uniform" if parents else "",
+            )
         )
+
+    def average(self, names: list[str], loss: float, name: str = "") -> str:
+        """An average of checkpoints saved before; returns its name."""
+        kept = Run(self.folder).saved
+        step = kept[names[-1]].step
+        name = name or f"average_{step}"
+        self.save(
+            step,
+            name,
+            optimizer=False,
+            parents=tuple(f"{self.folder.name}:{n}@{kept[n].sha256[:12]}" for n in names),
+        )
+        self.evaluate(step, loss, name)
+        return name
 
     def evaluate(
         self, step: int, loss: float, name: str = "", protocol: str = "windows-64", spread: float = 0.02

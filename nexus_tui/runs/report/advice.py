@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from nexus_tui.runs.report.text import code, number
+from nexus_tui.runs.report.text import code, escape, number
 
 
 def recommendation(
@@ -18,8 +18,9 @@ def recommendation(
         return ["Nothing has been evaluated yet: there is no checkpoint to recommend."]
     if best is None:
         return ["No evaluated checkpoint has its weights: there is none to recommend."]
+    what = f"an {escape(best['average'])}" if best["average"] else f"step {best['step']}"
     lines = [
-        f"Use {code(best['checkpoint'])}, step {best['step']}: of the checkpoints whose weights exist, "
+        f"Use {code(best['checkpoint'])}, {what}: of the checkpoints whose weights exist, "
         f"its validation loss is the lowest ({number(best['validation_loss'])})."
     ]
     if ties := [code(row["checkpoint"]) for row in checkpoints if row["tied"] and not row["best"]]:
@@ -29,8 +30,11 @@ def recommendation(
         for claim in claims
         if claim["verdict"] not in ("TRUE", "TIED")
     ]
-    last = max((row for row in evaluated if row["on_line"]), key=lambda row: row["step"], default=best)
-    if last["step"] > best["step"]:
+    trained = [row for row in evaluated if row["on_line"] and not row["average"]]
+    last = max(trained, key=lambda row: row["step"], default=best)
+    if best["average"]:
+        lines.append("Training cannot go on from an average: to train more, resume from one of its parents.")
+    elif last["step"] > best["step"]:
         behind = last["validation_loss"] - best["validation_loss"]
         lines.append(
             f"Training on from step {best['step']} to {last['step']} did not lower the validation loss: "

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from nexus_tui.runs import averages, truth
 from nexus_tui.runs import journal as j
 from nexus_tui.runs import predictions as p
-from nexus_tui.runs import truth
 from nexus_tui.runs.audit import as_dict, audit
 from nexus_tui.runs.fits import Floats, Ints
 from nexus_tui.runs.record import TRAIN_STEPS
@@ -127,13 +127,14 @@ def _checkpoints(run: Run) -> list[Facts]:
     saved = {name: (run.branch_of(name), event.step) for name, event in run.saved.items()}
     places = {name: (e.branch, e.step) for name, e in evaluated.items()} | saved
     lowest, table = math.inf, []
-    for name, (branch, step) in sorted(places.items(), key=lambda item: item[1]):
+    for name, (branch, step) in sorted(places.items(), key=lambda item: (item[1], run.averaged(item[0]))):
         on = run.steps["branch"] == branch
         steps, losses, rates = (run.steps[column][on] for column in ("step", "loss", "lr"))
         evaluation, place = evaluated.get(name), ranked.get(name)
         loss = evaluation.loss if evaluation else math.nan
-        train = _train_loss(steps, losses, step)
-        here = np.flatnonzero(steps == step)
+        averaged = run.averaged(name)
+        train = math.nan if averaged else _train_loss(steps, losses, step)
+        here = np.flatnonzero((steps == step) & (not averaged))
         table.append(
             {
                 "checkpoint": name,
@@ -148,13 +149,15 @@ def _checkpoints(run: Run) -> list[Facts]:
                 "lr": float(rates[here[-1]]) if len(here) else None,
                 "best": bool(place and place.best),
                 "tied": place.tied if place else None,
-                "new_best": loss < lowest,
+                "new_best": loss < lowest and not averaged,
                 "saved": name in run.saved,
                 "weights": run.weights(name),
                 "sha256": run.saved[name].sha256 or None if name in run.saved else None,
+                "average": averages.words(run.saved[name], run.name) if averaged else "",
+                "parents": list(run.parents(name)),
             }
         )
-        lowest = min(lowest, loss) if math.isfinite(loss) else lowest
+        lowest = min(lowest, loss) if math.isfinite(loss) and not averaged else lowest
     return table
 
 
@@ -170,7 +173,7 @@ def _trend(run: Run) -> str:
     return trend_chart(
         np.array([e.step for e in evaluations], np.int64),
         np.array([e.loss for e in evaluations], np.float64),
-        best.evaluation.step if best else None,
+        best.evaluation.step if best and not best.evaluation.averaged else None,
     )
 
 
@@ -313,6 +316,7 @@ def _summary(run: Run, progress: list[Facts]) -> Facts:
         "best_perplexity": _perplexity(best.evaluation.loss) if best else None,
         "best_step": best.evaluation.step if best else None,
         "best_checkpoint": best.evaluation.name if best else None,
+        "best_averaged": bool(best and best.evaluation.averaged),
         "final_loss": line[-1].loss if line else None,
         "final_perplexity": _perplexity(line[-1].loss) if line else None,
         "final_step": line[-1].step if line else None,
@@ -322,7 +326,9 @@ def _summary(run: Run, progress: list[Facts]) -> Facts:
 def _seconds(run: Run) -> float:
     """Time in processes that trained it, first event to last of each, evaluations and pauses included."""
     starts = [e.time.timestamp() for e in run.log if isinstance(e, j.DeviceEvent)]
-    times = [e.time.timestamp() for e in run.log if not isinstance(e, j.UnknownEvent)]
+    times = [
+        e.time.timestamp() for e in run.log if not isinstance(e, j.UnknownEvent) and not _of_average(run, e)
+    ]
     every = np.sort(np.concatenate([np.array(times), run.steps["time"]]))
     if not len(every):
         return 0.0
@@ -330,6 +336,11 @@ def _seconds(run: Run) -> float:
     ends = [*starts[1:], math.inf]
     spans = [every[(every >= start) & (every < end)] for start, end in zip(starts, ends, strict=True)]
     return float(sum(span[-1] - span[0] for span in spans if len(span)))
+
+
+def _of_average(run: Run, event: j.Event) -> bool:
+    """Whether an event is of an average, which may be made long after a process that trained has ended."""
+    return isinstance(event, j.SavedEvent | j.EvaluatedEvent) and run.averaged(event.checkpoint)
 
 
 def _tokens(run: Run) -> int:

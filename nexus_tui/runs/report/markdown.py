@@ -118,11 +118,17 @@ def _mark(row: Facts) -> str:
     marks += "☆" if row["new_best"] and not row["best"] else ""
     if not row["on_line"]:
         marks = f"{marks} abandoned branch {row['branch']}".strip()
+    if row["average"]:
+        marks = f"{marks} {escape(row['average'])}".strip()
     return marks or NONE
 
 
 def _progression(facts: Facts) -> str:
-    rows = [row for row in facts["checkpoints"] if row["on_line"] and row["validation_loss"] is not None]
+    rows = [
+        row
+        for row in facts["checkpoints"]
+        if row["on_line"] and row["validation_loss"] is not None and not row["average"]
+    ]
     if not rows:
         return ""
 
@@ -223,7 +229,8 @@ def _saved(facts: Facts) -> str:
             best = f" ← **true best** (validation {number(row['validation_loss'])})" if row["best"] else ""
             state = {"here": "", "elsewhere": ", weights elsewhere", "gone": ", weights gone"}[row["weights"]]
             digest = f", SHA-256 {row['sha256'][:12]}…" if row["sha256"] else ""
-            lines.append(f"- {code(row['checkpoint'])}: step {row['step']}{digest}{state}{best}")
+            what = escape(row["average"]) or f"step {row['step']}"
+            lines.append(f"- {code(row['checkpoint'])}: {what}{digest}{state}{best}")
     lines += [_claim(claim) for claim in facts["claims"]]
     return "\n".join(lines)
 
@@ -244,18 +251,21 @@ def _notes(notes: list[Facts]) -> str:
 
 
 def _summary(s: Facts) -> str:
-    def at(value: float | None, digits: int, step: int | None) -> str:
-        return NONE if value is None else f"{number(value, digits)} (step {step})"
+    def at(value: float | None, digits: int, step: int | str | None) -> str:
+        where = step if isinstance(step, str) else f"step {step}"
+        return NONE if value is None else f"{number(value, digits)} ({where})"
 
-    rate_ = s["tokens_per_second"]
+    rate_, best_at = s["tokens_per_second"], f"step {s['best_step']}"
+    if s["best_averaged"]:
+        best_at = escape(s["best_checkpoint"])
     rows = [
         ("Total steps", str(s["steps"])),
         ("Total time", duration(s["seconds"]) if s["seconds"] else NONE),
         ("Tokens processed", f"{s['tokens']:,}" if s["tokens"] else NONE),
         ("Training throughput", f"{rate_:,.0f} tok/s" if rate_ else NONE),
         ("Best train loss", at(s["best_train_loss"], 4, s["best_train_step"])),
-        ("Best val loss", f"**{at(s['best_loss'], 4, s['best_step'])}**" if s["best_loss"] else NONE),
-        ("Best val PPL", at(s["best_perplexity"], 2, s["best_step"])),
+        ("Best val loss", f"**{at(s['best_loss'], 4, best_at)}**" if s["best_loss"] else NONE),
+        ("Best val PPL", at(s["best_perplexity"], 2, best_at)),
         ("Final val loss", at(s["final_loss"], 4, s["final_step"])),
         ("Final val PPL", at(s["final_perplexity"], 2, s["final_step"])),
     ]

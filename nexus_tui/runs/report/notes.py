@@ -92,6 +92,8 @@ def _bests(run: Run) -> list[Note]:
     for evaluation in run.evaluations:
         if evaluation.loss < lowest:
             lowest = evaluation.loss
+            if evaluation.averaged:  # belongs to no row of the chart
+                continue
             text = f"validation {lowest:.4f}, perplexity {evaluation.perplexity:.2f}: new best"
             found.append(Note(evaluation.step, text, "new best"))
     return found
