@@ -107,7 +107,7 @@ class Runs:
 
 
 def find_step(runs: Runs, reference: str) -> tuple[list[Run], str]:
-    """RUN or RUN:STEP as one run and the step (empty for none), a folder of runs as all of them.
+    """RUN, RUN:STEP or RUN:NAME as one run and the step (empty for none), a folder of runs as all of them.
 
     Raises RunError if there is nothing.
     """
@@ -120,6 +120,9 @@ def find_step(runs: Runs, reference: str) -> tuple[list[Run], str]:
             run = runs.find(name)
             newest = run.newest_checkpoint()
             return [run], newest.name if step == "last" and newest else step.replace("best", "")
+        with contextlib.suppress(RunError):
+            if name and step in (run := runs.find(name)).saved:  # an average goes by its name alone
+                return [run], step
         inside = Runs(path, runs.foreign).refresh() if path.is_dir() else []
         if not inside:
             raise error from None

@@ -42,6 +42,7 @@ class CheckpointChart(Chart):
                     color,
                     marker,  # type: ignore[arg-type]
                     joined=name != "average",
+                    sign="m" if name == "average" else None,
                     dim=dim,
                     version=(tuple(x), tuple(y)),
                 )

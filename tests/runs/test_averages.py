@@ -14,7 +14,7 @@ from nexus_tui.runs.journal import ClaimedEvent, EvaluatedEvent, SavedEvent
 from nexus_tui.runs.predictions import on_line
 from nexus_tui.runs.report import facts, markdown
 from nexus_tui.runs.run import Run, RunError
-from nexus_tui.runs.store import Runs, resolve
+from nexus_tui.runs.store import Runs, find_step, resolve
 from tests.runs.conftest import Writer
 
 
@@ -41,6 +41,10 @@ def test_training_never_goes_on_from_it(averaged: Run) -> None:
     assert resolve(store, "reference:last")[1].name == "step_2000"
     assert resolve(store, "reference:2000")[1].name == "step_2000"
     assert resolve(store, "reference:average_2000")[1].name == "average_2000"
+    (found,), step = find_step(store, "reference:average_2000")
+    assert (found.name, step) == ("reference", "average_2000")
+    with pytest.raises(RunError, match="no run reference:average_1"):
+        find_step(store, "reference:average_1")
 
 
 def test_a_step_whose_weights_are_gone_is_not_its_average(averaged: Run) -> None:
