@@ -28,16 +28,21 @@ class ConfigDifference:
 def config_differences(subjects: Sequence[Subject]) -> list[ConfigDifference]:
     """Every setting that differs, by its dotted key; the text's own hash among them.
 
-    What is on record for some alone is no difference: a record may be incomplete.
+    A run of ours that lacks a setting is older than the setting, which is a difference; other records may
+    just be incomplete.
     """
     settings = [_settings(subject.run) for subject in subjects]
+    whole = [
+        subject.run.kind == "run" and bool(each) for subject, each in zip(subjects, settings, strict=True)
+    ]
     keys = dict.fromkeys(key for each in settings for key in each)
     rows = [ConfigDifference(key, tuple(each.get(key) for each in settings)) for key in keys]
-    return [row for row in rows if _differ([value for value in row.values if value is not None])]
+    return [row for row in rows if _differ(row.values, whole)]
 
 
-def _differ(values: list[Any]) -> bool:
-    return any(value != values[0] for value in values)
+def _differ(values: tuple[Any, ...], whole: list[bool]) -> bool:
+    known = [value for value, all_of_it in zip(values, whole, strict=True) if all_of_it or value is not None]
+    return any(value != known[0] for value in known)
 
 
 def _plain(value: Any) -> Any:

@@ -282,6 +282,7 @@ def test_settings_that_differ(writer: Make) -> None:
     found = compare(made)
     assert [row.key for row in found.config] == [
         "optimizer.lr",
+        "optimizer.clip",
         "optimizer.betas",
         "data.corpus SHA-256",
         "optimizer.x",
@@ -289,6 +290,21 @@ def test_settings_that_differ(writer: Make) -> None:
     plain = json.loads(json.dumps(found.as_dict(), allow_nan=False))["config"]
     assert plain["optimizer.lr"] == [1e-3, 2e-3, 1e-3]
     assert plain["optimizer.x"] == [None, "inf", "2000-01-01"]
+    assert plain["optimizer.clip"] == [1.0, 1.0, None]
+
+
+def test_a_record_from_elsewhere_may_leave_settings_out(writer: Make) -> None:
+    made = []
+    for kind, text in (
+        ("run", "[optimizer]\nlr = 1e-3\nclip = 1.0\n"),
+        ("recorded", "[optimizer]\nlr = 2e-3\n"),
+    ):
+        w = writer(kind)
+        (w.folder / "run.toml").write_text(text)
+        w.journal.append(j.StartedEvent(kind=kind))
+        evaluated(w, 100, 0.0)
+        made += subjects(w, 100)
+    assert [row.key for row in compare(made).config] == ["optimizer.lr"]
 
 
 def test_a_recorded_run_compares_from_its_record() -> None:
