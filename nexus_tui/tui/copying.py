@@ -32,6 +32,27 @@ def copy(app: App[Any], text: str, what: str) -> str:
     return f"Copied {what}; also in {short_path(path)}"
 
 
+def export(stem: str, text: str) -> str:
+    """Write a text to a new Markdown file in the folder `exports` of the program's state.
+
+    Returns a sentence to tell the user; `stem` is the file's name, made safe and unique.
+    """
+    safe = re.sub(r"[^\w.-]+", "-", stem).strip(".-") or "text"
+    folder = state_folder() / "exports"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        path = next(path for path in _names(folder, safe) if not path.exists())
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        return f"Nothing was written: {folder} cannot be written ({error.strerror})."
+    return f"Written to {short_path(path)}"
+
+
+def _names(folder: Path, stem: str) -> Iterator[Path]:
+    yield folder / f"{stem}.md"
+    yield from (folder / f"{stem}-{number}.md" for number in count(2))
+
+
 def short_path(path: Path) -> str:
     """A path as people write it: from the current folder or from home, whichever it is under."""
     path = Path(os.path.abspath(path))  # noqa: PTH100 - a link such as `best` stays a link
@@ -39,27 +60,3 @@ def short_path(path: Path) -> str:
         if path.is_relative_to(base) and path != base:
             return f"{sign}{path.relative_to(base)}"
     return str(path)
-
-
-def export(stem: str, text: str) -> str:
-    """Write a text to a new Markdown file in the current folder, else in the program's own.
-
-    Returns a sentence to tell the user; `stem` is the file's name, made safe and unique.
-    """
-    safe = re.sub(r"[^\w.-]+", "-", stem).strip(".-") or "texts"
-    reason = ""
-    for folder in (Path.cwd(), state_folder()):
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            path = next(path for path in _names(folder, safe) if not path.exists())
-            path.write_text(text, encoding="utf-8")
-        except OSError as error:
-            reason = reason or f"{folder} cannot be written ({error.strerror})"
-            continue
-        return f"Written to {short_path(path)}"
-    return f"Nothing was written: {reason}."
-
-
-def _names(folder: Path, stem: str) -> Iterator[Path]:
-    yield folder / f"{stem}.md"
-    yield from (folder / f"{stem}-{number}.md" for number in count(2))

@@ -10,7 +10,7 @@ from textual.containers import Horizontal, VerticalScroll
 from textual.widgets import Static
 
 from nexus_tui.tui.dialogs import Dialog
-from nexus_tui.tui.keys import Key, Where, keys_at
+from nexus_tui.tui.keys import PARTS, Where, keys_at
 
 
 class HelpScreen(Dialog[None]):
@@ -27,12 +27,12 @@ class HelpScreen(Dialog[None]):
 
     def compose(self) -> ComposeResult:
         """The two columns, and how to leave."""
-        here = [] if self._where == "everywhere" else keys_at(self._where)
+        here: dict[Where, str] = {} if self._where == "everywhere" else {self._where: str(self._where)}
         with VerticalScroll(classes="panel"):
             with Horizontal(classes="columns"):
                 if here:
-                    yield Static(self._column(str(self._where), here))
-                yield Static(self._column("everywhere", keys_at("everywhere")))
+                    yield Static(self._column(here | PARTS.get(self._where, {})))
+                yield Static(self._column({"everywhere": "everywhere"}))
             hint = self.ink(
                 ("esc", "live!"),
                 (" back   ", "muted"),
@@ -41,12 +41,15 @@ class HelpScreen(Dialog[None]):
             )
             yield Static(hint, classes="hint")
 
-    def _column(self, title: str, keys: list[Key]) -> Table:
+    def _column(self, places: dict[Where, str]) -> Table:
         table = Table.grid(padding=(0, 2, 0, 0))
         table.add_column(justify="right", no_wrap=True)
         table.add_column()
-        table.add_row("", self.ink((title, "text!")))
-        for key in keys:
-            if key.listed:
-                table.add_row(self.ink((key.written, "live!")), self.ink((key.help, "text")))
+        for place, title in places.items():
+            if table.row_count:
+                table.add_row()
+            table.add_row("", self.ink((title, "text!")))
+            for key in keys_at(place):
+                if key.listed:
+                    table.add_row(self.ink((key.written, "live!")), self.ink((key.help, "text")))
         return table

@@ -8,12 +8,18 @@ from typing import Literal
 from textual.binding import Binding, BindingType
 
 Where = Literal[
-    "everywhere", "list", "runs", "training", "checkpoints", "compare", "playground", "grid", "evolution"
+    "everywhere", "list", "runs", "training", "checkpoints", "compare", "playground", "grid", "evolution",
+    "text", "options",
 ]  # fmt: skip
-"""Where a key acts: on every screen, in every list of rows, or on one screen."""
+"""Where a key acts: on every screen, in every list of rows, on one screen, or in a part of one."""
 
 MODES: tuple[Where, ...] = ("runs", "training", "checkpoints", "compare", "playground")
 """The screens that have a number, in the order of their numbers."""
+
+PARTS: dict[Where, dict[Where, str]] = {
+    "playground": {"text": "in the text", "options": "in its alternatives"},
+}
+"""Parts of a screen with keys of their own, and what they are called."""
 
 
 @dataclass(frozen=True)
@@ -153,14 +159,24 @@ TABLE: tuple[Key, ...] = (
     Key("compare.config", "f", "section('config')", "config", "Settings that differ.", "compare"),
     Key("compare.back", "escape", "back", "back", "Cancel what is being worked out; else go to the checkpoints.", "compare", palette=False),
     # -- playground -------------------------------------------------------------------------------------
-    Key("playground.generate", "ctrl+r", "generate", "generate", "Write what follows the prompt.", "playground", 1),
-    Key("playground.stop", "escape", "stop", "stop", "Stop writing; else leave the field; else leave this screen.", "playground", 2),
-    Key("playground.copy", "ctrl+y", "copy", "copy", "Copy prompt and text, to the clipboard and to a file.", "playground", 3),
-    Key("playground.edit", "e", "edit", "edit", "Write the prompt.", "playground", 4),
-    Key("playground.before", "left_square_bracket", "step(-1)", "checkpoint", "The checkpoint before.", "playground", 5, "[ ]"),
+    Key("playground.generate", "ctrl+r", "generate", "generate", "Write what follows the prompt; the same seed gives the same text.", "playground", 1),
+    Key("playground.reseed", "ctrl+n", "reseed", "new seed", "Write with the next seed.", "playground", 2),
+    Key("playground.continue", "c", "go_on", "continue", "Go on from the very token where the text stopped.", "playground", 3),
+    Key("playground.stop", "escape", "stop", "stop", "Stop writing; else leave the field; else leave this screen.", "playground", 6),
+    Key("playground.edit", "e", "edit", "edit", "Write the prompt.", "playground", 9),
+    Key("playground.undo", "u,backspace", "undo", "text before", "Show the text before this one; U goes forward again.", "playground", 7, "u"),
+    Key("playground.redo", "U", "redo", "text after", "Show the text after this one.", "playground"),
+    Key("playground.score", "ctrl+l", "score", "score", "What the prompt itself costs under the checkpoint, token by token.", "playground", 10),
+    Key("playground.presets", "ctrl+t", "presets", "presets", "Choose settings by name, or keep these under one.", "playground", 11),
+    Key("playground.file", "ctrl+o", "file", "file", "Take a file as the prompt.", "playground", 12),
+    Key("playground.shades", "s", "shades", "shades", "Show how surprising each token was: as shades, then as bits.", "playground", 8),
+    Key("playground.copied", "o", "copied", "copied", "Underline the longest span that the training text has too, and say where it stands there.", "playground", 13),
+    Key("playground.copy", "ctrl+y", "copy", "copy", "Copy prompt and text, to the clipboard and to a file.", "playground", 14),
+    Key("playground.export", "w", "export", "export", "Write prompt, text, checkpoint, settings and figures into a Markdown file.", "playground", 15),
+    Key("playground.before", "left_square_bracket", "step(-1)", "checkpoint", "The checkpoint before, or after.", "playground", 16, "[ ]"),
     Key("playground.after", "right_square_bracket", "step(1)", "next checkpoint", "The checkpoint after.", "playground", sign="]", listed=False),
-    Key("playground.grid", "ctrl+g", "grid", "grid", "The marked checkpoints and several prompts beside each other, with the same draws.", "playground", 7),
-    Key("playground.evolution", "ctrl+e", "evolution", "evolution", "This prompt at every checkpoint of the run.", "playground", 8, first=True),
+    Key("playground.grid", "ctrl+g", "grid", "grid", "The marked checkpoints and several prompts beside each other, with the same draws.", "playground", 4),
+    Key("playground.evolution", "ctrl+e", "evolution", "evolution", "This prompt at every checkpoint of the run.", "playground", 5, first=True),
     # -- grid -------------------------------------------------------------------------------------------
     Key("grid.seed", "n,ctrl+n", "seed", "seed", "Write all of it with the next seed.", "grid", 1),
     Key("grid.left", "left,h", "column(-1)", "column", "The column to the left or right.", "grid", 2, "←→", palette=False),
@@ -201,6 +217,26 @@ TABLE: tuple[Key, ...] = (
     Key("evolution.whole_down", "shift+down,J", "scroll_whole(1)", "scroll text", "Move the whole text, where it is longer than its place.", "evolution", sign="⇧↑↓", palette=False),
     Key("evolution.whole_up", "shift+up,K", "scroll_whole(-1)", "text up", "Move the whole text up.", "evolution", sign="⇧↑", listed=False, palette=False),
     Key("evolution.back", "escape", "back", "stop", "Stop writing; else back to the playground.", "evolution", palette=False),
+    # -- the text of the playground ---------------------------------------------------------------------
+    Key("text.left", "left", "token(-1)", "token before", "Look at the token before, or after.", "text", sign="←→", palette=False),
+    Key("text.right", "right", "token(1)", "next token", "Look at the next token.", "text", sign="→", listed=False, palette=False),
+    Key("text.jump_left", "shift+left", "token(-10)", "ten back", "Ten tokens back, or on.", "text", sign="⇧←→", palette=False),
+    Key("text.jump_right", "shift+right", "token(10)", "ten on", "Ten tokens on.", "text", sign="⇧→", listed=False, palette=False),
+    Key("text.up", "up", "line(-1)", "line up", "A line up, or down.", "text", sign="↑↓", palette=False),
+    Key("text.down", "down", "line(1)", "line down", "A line down.", "text", sign="↓", listed=False, palette=False),
+    Key("text.page_up", "pageup", "page(-1)", "page up", "A screenful up.", "text", palette=False),
+    Key("text.page_down", "pagedown", "page(1)", "page down", "A screenful down.", "text", palette=False),
+    Key("text.first", "home", "first", "first token", "The first token.", "text", palette=False),
+    Key("text.last", "end", "last", "last token", "The last token.", "text", palette=False),
+    Key("text.options", "enter", "options", "alternatives", "Choose another token for this place.", "text", palette=False),
+    # -- the alternatives of a token --------------------------------------------------------------------
+    Key("options.down", "down,j", "option(1)", "next", "Next alternative.", "options", sign="↓ j", palette=False),
+    Key("options.up", "up,k", "option(-1)", "before", "Alternative before.", "options", sign="↑ k", palette=False),
+    Key("options.branch", "enter", "branch", "branch", "Go on from this token: the text before it, and what follows it now.", "options", palette=False),
+    Key("options.pick", "1,2,3,4,5,6,7,8,9,0", "pick", "by number", "Branch from the alternative with this number.", "options", sign="1–9 0", palette=False),
+    Key("options.left", "left", "place(-1)", "token before", "The token before, or after.", "options", sign="←→", palette=False),
+    Key("options.right", "right", "place(1)", "next token", "The next token.", "options", sign="→", listed=False, palette=False),
+    Key("options.back", "escape", "back", "back", "Back to the text.", "options", palette=False),
 )  # fmt: skip
 
 BY_ID = {key.id: key for key in TABLE}

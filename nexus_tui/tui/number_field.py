@@ -12,6 +12,8 @@ from textual.containers import Horizontal
 from textual.message import Message
 from textual.widgets import Input, Label
 
+from nexus_tui.tui.keys import keys_at
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -30,7 +32,7 @@ class Setting:
 
     def written(self, value: float) -> str:
         """A value as text."""
-        return str(round(value)) if self.whole else f"{value:.2f}".rstrip("0").rstrip(".")
+        return str(round(value)) if self.whole else f"{value:.6g}"
 
     def read(self, text: str) -> tuple[float | None, str]:
         """The value of a text, or None and why not, in one sentence."""
@@ -45,12 +47,23 @@ class Setting:
         return value, ""
 
 
+def screen_keys() -> list[BindingType]:
+    """The playground's keys with ctrl, for a field that would take them for its own editing."""
+    return [
+        Binding(one, f"screen.key('{key.id}')", key.label, show=False)
+        for key in keys_at("playground")
+        for one in key.keys.split(",")
+        if one.startswith("ctrl+")
+    ]
+
+
 class _Input(Input):
     """An input whose arrow keys step its number."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up", "step(1)", "more", show=False),
         Binding("down", "step(-1)", "less", show=False),
+        *screen_keys(),
     ]
 
     def __init__(self, setting: Setting) -> None:
@@ -90,8 +103,9 @@ class NumberField(Horizontal):
     class Changed(Message):
         """The text of a field is another; `reason` says what is wrong with it, or nothing."""
 
-        def __init__(self, reason: str) -> None:
+        def __init__(self, id: str, reason: str) -> None:
             super().__init__()
+            self.id = id
             self.reason = reason
 
     def __init__(self, setting: Setting) -> None:
@@ -115,6 +129,10 @@ class NumberField(Horizontal):
         """What is wrong with the text; empty if nothing is."""
         return self.setting.read(self._input.value)[1]
 
+    def set(self, value: float) -> None:
+        """Put another number there."""
+        self._input.value = self.setting.written(value)
+
     def take_focus(self) -> None:
         """Let the user type here."""
         self._input.focus()
@@ -123,4 +141,4 @@ class NumberField(Horizontal):
         """Show at once whether it will do."""
         event.stop()
         self.set_class(bool(self.reason), "-wrong")
-        self.post_message(self.Changed(self.reason))
+        self.post_message(self.Changed(self.setting.id, self.reason))

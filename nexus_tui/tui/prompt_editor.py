@@ -7,8 +7,13 @@ import json
 from pathlib import Path
 from typing import ClassVar
 
+from textual import events
 from textual.binding import Binding, BindingType
+from textual.message import Message
 from textual.widgets import TextArea
+
+from nexus_tui.tui.long_prompt import editable
+from nexus_tui.tui.number_field import screen_keys
 
 KEPT = 200
 """Earlier prompts that are remembered."""
@@ -21,10 +26,10 @@ class History:
         self._path = path
         self.prompts: list[str] = []
         with contextlib.suppress(OSError, UnicodeDecodeError):
-            for line in path.read_text("utf-8").splitlines():
-                with contextlib.suppress(ValueError):
+            for line in path.read_text("utf-8").split("\n"):
+                with contextlib.suppress(ValueError, RecursionError):
                     prompt = json.loads(line)
-                    if isinstance(prompt, str):
+                    if isinstance(prompt, str) and editable(prompt):
                         self.prompts.append(prompt)
         del self.prompts[:-KEPT]
 
@@ -41,14 +46,24 @@ class History:
 
 
 class PromptEditor(TextArea):
-    """Several lines of text. Tab leaves it; `ctrl+y` is the screen's, so what redoes is `ctrl+shift+z`."""
+    """Several lines of text, none of which is hidden or steers a terminal: see `editable`.
+
+    Tab leaves it; what redoes is `ctrl+shift+z`, for the playground's keys with ctrl are the screen's.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("alt+up", "earlier(-1)", "earlier prompt", show=False),
         Binding("alt+down", "earlier(1)", "later prompt", show=False),
-        Binding("ctrl+y", "screen.key('playground.copy')", "copy", show=False),
         Binding("ctrl+shift+z", "redo", "redo", show=False),
+        *screen_keys(),
     ]
+
+    class Refused(Message):
+        """A text was pasted that is not for an editor."""
+
+        def __init__(self, text: str) -> None:
+            super().__init__()
+            self.text = text
 
     def __init__(self, history: History, *, id: str | None = None) -> None:
         super().__init__(
@@ -60,7 +75,7 @@ class PromptEditor(TextArea):
         self._draft = ""
 
     def write(self, prompt: str) -> None:
-        """Put a prompt in place of what is there, the cursor at its end."""
+        """Put an editable prompt in place of what is there, the cursor at its end."""
         self.text = prompt
         self.move_cursor(self.document.end)
 
@@ -68,6 +83,23 @@ class PromptEditor(TextArea):
         """The prompt was used."""
         self._history.add(self.text)
         self._place = len(self._history.prompts)
+
+    async def _on_paste(self, event: events.Paste) -> None:
+        """Insert what is for an editor; a terminal pastes line breaks as carriage returns."""
+        pasted = event.text.replace("\r\n", "\n").replace("\r", "\n")
+        if editable(self.text + pasted):
+            await super()._on_paste(events.Paste(pasted))
+        else:
+            self.post_message(self.Refused(pasted))
+        event.prevent_default()
+        event.stop()
+
+    def action_paste(self) -> None:
+        """What this program copied last."""
+        if editable(self.text + self.app.clipboard):
+            super().action_paste()
+        else:
+            self.post_message(self.Refused(self.app.clipboard))
 
     def action_earlier(self, direction: int) -> None:
         """An earlier prompt, or a later one; after the newest comes what was being written."""

@@ -48,6 +48,7 @@ class TextView(ScrollView, can_focus=True):
         self._paragraph = 0  # the first line of the last paragraph
         self._live = False
         self._hint = ""
+        self._pitch = 1  # rows to a line of text
 
     @property
     def text(self) -> str:
@@ -95,7 +96,7 @@ class TextView(ScrollView, can_focus=True):
 
     def _wrap(self) -> None:
         self._wrap_to(max(1, self.size.width - 1))  # room for the mark at the end
-        lines, height = len(self._lines), self.size.height
+        lines, height = len(self._lines) * self._pitch, self.size.height
         if (lines > height) == (self.virtual_size.height > height):
             # The scrollbar neither comes nor goes: spare the layout, which paints the whole screen.
             self.set_reactive(TextView.virtual_size, Size(0, lines))
@@ -118,35 +119,57 @@ class TextView(ScrollView, can_focus=True):
 
     def _repaint(self, before: list[tuple[int, int]]) -> None:
         """Repaint the cells in sight that differ from those of the lines before, and the mark at the end."""
-        top, bottom = self.scroll_offset.y, self.scroll_offset.y + self.size.height
-        for index in range(top, min(bottom, max(len(before), len(self._lines)))):
+        top, pitch = self.scroll_offset.y, self._pitch
+        bottom = -(-(top + self.size.height) // pitch)
+        for index in range(top // pitch, min(bottom, max(len(before), len(self._lines)))):
             old = before[index] if index < len(before) else (0, 0)
             new = self._lines[index] if index < len(self._lines) else (0, 0)
             if old == new and index not in (len(before) - 1, len(self._lines) - 1):
                 continue
             kept = self._cells(old[0], min(old[1], new[1])) if old[0] == new[0] else 0
             end = max(self._cells(*old), self._cells(*new)) + 1  # and the mark
-            self.refresh(Region(kept, index - top, min(end, self.size.width) - kept, 1))
+            self._refresh_cells(index, kept, end)
+
+    def _refresh_cells(self, index: int, start: int, end: int) -> None:
+        """Repaint some cells of a line."""
+        top, width, height = self.scroll_offset.y, *self.size
+        first, last = max(index * self._pitch - top, 0), min((index + 1) * self._pitch - top, height)
+        if first < last:
+            self.refresh(Region(start, first, min(end, width) - start, last - first))
 
     def _cells(self, start: int, end: int) -> int:
         return cell_len(self._text[start:end])
 
     def render_line(self, y: int) -> Strip:
-        """One line: the prompt's part bold, the rest plain, a mark at the end while more may come."""
+        """One row: the text of a line, or what stands under it."""
         width, base = self.size.width, self.rich_style
-        index = y + self.scroll_offset.y
-        palette = theme.palette(self.app)
+        index, below = divmod(y + self.scroll_offset.y, self._pitch)
+        segments: list[Segment] = []
         if not self._text and not self._live:
-            segments = [Segment(self._hint, theme.style(palette, "muted"))] if y == 0 else []
+            segments = [Segment(self._hint, theme.style(self._palette, "muted"))] if y == 0 else []
         elif index < len(self._lines):
-            start, end = self._lines[index]
-            cut = min(max(self._bold, start), end)
-            segments = [
-                Segment(self._text[start:cut], theme.style(palette, "text", bold=True)),
-                Segment(self._text[cut:end], theme.style(palette, "text")),
-            ]
-            if self._live and index == len(self._lines) - 1:
-                segments.append(Segment("_" if theme.glyphs().ascii else "▌", theme.style(palette, "live")))
-        else:
-            segments = []
+            segments = self._under(index) if below else [*self._segments(index), *self._mark(index)]
         return Strip(segments).adjust_cell_length(width).apply_style(base)
+
+    @property
+    def _palette(self) -> theme.Palette:
+        return theme.palette(self.app)
+
+    def _segments(self, index: int) -> list[Segment]:
+        """A line: the prompt's part bold, the rest plain."""
+        start, end = self._lines[index]
+        cut = min(max(self._bold, start), end)
+        return [
+            Segment(self._text[start:cut], theme.style(self._palette, "text", bold=True)),
+            Segment(self._text[cut:end], theme.style(self._palette, "text")),
+        ]
+
+    def _mark(self, index: int) -> list[Segment]:
+        """What stands after a line: a mark at the end while more may come."""
+        if self._live and index == len(self._lines) - 1:
+            return [Segment("_" if theme.glyphs().ascii else "▌", theme.style(self._palette, "live"))]
+        return []
+
+    def _under(self, index: int) -> list[Segment]:  # noqa: ARG002
+        """What stands under a line, where a line has more than one row."""
+        return []

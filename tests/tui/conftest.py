@@ -1,9 +1,11 @@
 """Apps on made runs: a fixed clock, UTC, a relative runs folder, and sessions that train nothing."""
 
+import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from textual.pilot import Pilot
@@ -18,6 +20,9 @@ from nexus_tui.tui.app import NexusApp
 from nexus_tui.tui.launcher import Launcher, LaunchError
 from tests.tui.fake_runs import START, FakeRun
 from tests.tui.screens import text
+
+if TYPE_CHECKING:
+    from tests.tui.trained import Trained
 
 
 class FakeSession:
@@ -102,6 +107,30 @@ def shipped() -> None:
 def folder(tmp_path: Path) -> Path:
     """The runs folder, relative, so that a picture of it is the same everywhere."""
     return Path("runs")
+
+
+@pytest.fixture(scope="session")
+def branched_run(tmp_path_factory: pytest.TempPathFactory) -> "tuple[Path, Trained]":
+    """A run on disk with real but tiny weights, made once; `trained` is a copy of it."""
+    from tests.tui.trained import branched
+
+    folder = tmp_path_factory.mktemp("branched") / "byte"
+    return folder, branched(folder)
+
+
+@pytest.fixture
+def trained(branched_run: "tuple[Path, Trained]", folder: Path) -> "Iterator[Trained]":
+    """The run `byte` of the runs folder."""
+    from nexus_tui.training.sampling import Sampler
+    from tests.tui.trained import Trained
+
+    source, made = branched_run
+    shutil.copytree(source, folder / "byte", symlinks=True)
+    copy = Trained.__new__(Trained)
+    copy.__dict__ |= {**made.__dict__, "folder": folder / "byte"}
+    copy.open()
+    yield copy
+    Sampler._open.clear()
 
 
 @pytest.fixture

@@ -146,8 +146,10 @@ def _owner(where: str) -> list[type[Any]]:
     from nexus_tui.tui.compare_screen import CompareScreen
     from nexus_tui.tui.evolution_screen import EvolutionScreen
     from nexus_tui.tui.grid_screen import GridScreen
+    from nexus_tui.tui.inspector import Inspector
     from nexus_tui.tui.playground_screen import PlaygroundScreen
     from nexus_tui.tui.runs_screen import RunsScreen
+    from nexus_tui.tui.token_view import TokenView
     from nexus_tui.tui.training_screen import TrainingScreen
 
     screens: dict[str, type[Any]] = {
@@ -160,6 +162,8 @@ def _owner(where: str) -> list[type[Any]]:
         "playground": PlaygroundScreen,
         "grid": GridScreen,
         "evolution": EvolutionScreen,
+        "text": TokenView,
+        "options": Inspector,
     }
     return [screens[where]]
 
@@ -173,7 +177,7 @@ def test_every_action_of_the_table_exists(key: keys.Key) -> None:
 
 def test_ids_are_unique_and_no_key_has_two_meanings_in_one_place() -> None:
     assert len({key.id for key in keys.TABLE}) == len(keys.TABLE)
-    for where in ("everywhere", *keys.MODES):
+    for where in ("everywhere", *keys.MODES, "text", "options"):
         taken = [one for key in keys.keys_at(where) for one in key.keys.split(",")]
         assert len(taken) == len(set(taken)), where
 
@@ -185,7 +189,7 @@ SETTLED = {
     "left_square_bracket right_square_bracket home tab shift+tab r escape",
     "checkpoints": "r v enter space c",
     "compare": "tab shift+tab enter space w escape",
-    "playground": "ctrl+r ctrl+y escape",
+    "playground": "ctrl+r ctrl+g ctrl+e ctrl+y escape w",
 }
 """The keys that the documentation promises, where they are implemented."""
 

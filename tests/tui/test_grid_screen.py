@@ -343,7 +343,7 @@ async def test_escape_sequences_are_shown_and_never_executed(
         assert "\x1b" not in text(app) and "\x07" not in text(app)
         assert "␛[2Jto be␇" in text(app) and "␛" in line(app, "▸")
         await press(pilot, "w")
-        exported = next(tmp_path.glob("grid-*.md")).read_text()
+        exported = next((tmp_path / "state" / "nexus-tui" / "exports").glob("grid-*.md")).read_text()
         assert "\x1b" not in exported and "␛" in exported
 
 
@@ -403,7 +403,7 @@ async def test_the_grid_is_written_and_copied_as_tables(
         screen = await show(pilot, tokens=9)
         rows = await written(pilot, screen)
         await press(pilot, "w", "w", "ctrl+y")
-        first, second = sorted(tmp_path.glob("grid-byte-seed-0*.md"))
+        first, second = sorted((tmp_path / "state" / "nexus-tui" / "exports").glob("grid-byte-seed-0*.md"))
         assert first.read_text() == second.read_text() == app.clipboard
         lines = app.clipboard.splitlines()
         assert lines[2].startswith("| prompt | A: byte, step")

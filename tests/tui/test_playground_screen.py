@@ -1,79 +1,33 @@
 """The playground: a prompt in, a text out, from any checkpoint, while anything else goes on."""
 
-import shutil
 import threading
 import time
-import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from rich.cells import cell_len
-from textual.geometry import Region
 from textual.pilot import Pilot
-from textual.widgets import Input, Select
+from textual.widgets import Select
 
+from nexus_tui.data.novelty import Originals
 from nexus_tui.lm.generation import Sampling
-from nexus_tui.runs.checkpoints import Checkpoint
 from nexus_tui.runs.run import Run
-from nexus_tui.training.sampling import Piece, Sampler
+from nexus_tui.training.sampling import Sampler
 from nexus_tui.tui import playground_screen
 from nexus_tui.tui.app import NexusApp
+from nexus_tui.tui.keybar import KeyBar
 from nexus_tui.tui.number_field import NumberField
-from nexus_tui.tui.playground_screen import FRAME, SETTINGS, PlaygroundScreen
-from nexus_tui.tui.prompt_editor import KEPT, History, PromptEditor
-from nexus_tui.tui.text_view import TextView, wrap
-from nexus_tui.tui.writer import Figures, Writer
-from nexus_tui.untrusted import visible
+from nexus_tui.tui.playground_screen import FRAME
+from nexus_tui.tui.prompt_editor import PromptEditor
+from nexus_tui.tui.settings_panel import SETTINGS
+from nexus_tui.tui.token_view import TokenView
+from nexus_tui.tui.writer import Figures
 from tests.tui.conftest import ready, until
+from tests.tui.playground import Fast, field, show, write, written
 from tests.tui.screens import footer, press, text
-from tests.tui.trained import LETTERS, Trained, branched, straight
+from tests.tui.trained import LETTERS, Trained, straight
 
 Make = Callable[..., NexusApp]
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Trained]:
-    folder = tmp_path_factory.mktemp("template") / "byte"
-    return folder, branched(folder)
-
-
-@pytest.fixture
-def trained(template: tuple[Path, Trained], folder: Path) -> Trained:
-    source, made = template
-    shutil.copytree(source, folder / "byte", symlinks=True)
-    copy = Trained.__new__(Trained)
-    copy.__dict__ |= {**made.__dict__, "folder": folder / "byte"}
-    copy.open()
-    return copy
-
-
-@pytest.fixture(autouse=True)
-def forget() -> Iterator[None]:
-    yield
-    Sampler._open.clear()
-
-
-async def show(pilot: Pilot[str]) -> PlaygroundScreen:
-    await ready(pilot)
-    await press(pilot, "5")
-    screen = pilot.app.screen
-    assert isinstance(screen, PlaygroundScreen)
-    await until(pilot, lambda: screen.is_mounted and screen.checkpoint is not None)
-    return screen
-
-
-async def written(pilot: Pilot[str], screen: PlaygroundScreen) -> str:
-    """Wait for the end of the text; all of it."""
-    await until(pilot, lambda: not screen._writer.live)  # type: ignore[union-attr]
-    await until(pilot, lambda: not screen.query_one(TextView)._live)
-    return screen.query_one(TextView).text
-
-
-def field(screen: PlaygroundScreen, id: str) -> Input:
-    return screen.query_one(f"#{id}", Input)
 
 
 # Writing -----------------------------------------------------------------------------------------------
@@ -120,13 +74,13 @@ async def test_escape_stops_then_leaves_the_field_then_the_screen(make_app: Make
         screen = await show(pilot)
         field(screen, "max_tokens").value = "1000000"
         await press(pilot, "ctrl+r")
-        await until(pilot, lambda: len(screen.query_one(TextView).text) > 30)
+        await until(pilot, lambda: len(screen.query_one(TokenView).text) > 30)
         await press(pilot, "escape")
         await written(pilot, screen)
         assert "stopped" in text(app)
         assert isinstance(screen.focused, PromptEditor)
         await press(pilot, "escape")
-        assert isinstance(screen.focused, TextView)
+        assert isinstance(screen.focused, TokenView)
         await press(pilot, "e")
         assert isinstance(screen.focused, PromptEditor)
         await press(pilot, "escape", "escape")
@@ -139,13 +93,14 @@ async def test_generating_again_ends_the_text_before(make_app: Make, trained: Tr
         screen = await show(pilot)
         field(screen, "max_tokens").value = "1000000"
         await press(pilot, "ctrl+r")
-        first = screen._writer
-        await until(pilot, lambda: first.figures.tokens > 0)  # type: ignore[union-attr]
+        assert screen.desk.current is not None
+        first = screen.desk.current.source
+        await until(pilot, lambda: first.figures.tokens > 0)
         field(screen, "max_tokens").value = "5"
         await press(pilot, "ctrl+r")
         assert len(await written(pilot, screen)) == 24
-        first.join(10)  # type: ignore[union-attr]
-        assert first.state == "stopped"  # type: ignore[union-attr]
+        first.join(10)
+        assert first.state == "stopped"
 
 
 async def test_leaving_the_program_ends_the_thread(make_app: Make, trained: Trained) -> None:
@@ -154,8 +109,10 @@ async def test_leaving_the_program_ends_the_thread(make_app: Make, trained: Trai
         screen = await show(pilot)
         field(screen, "max_tokens").value = "1000000"
         await press(pilot, "ctrl+r")
-        await until(pilot, lambda: screen._writer.figures.tokens > 0)  # type: ignore[union-attr]
-    screen._writer.join(10)  # type: ignore[union-attr]
+        assert screen.desk.current is not None
+        source = screen.desk.current.source
+        await until(pilot, lambda: source.figures.tokens > 0)
+    source.join(10)
     assert not [thread for thread in threading.enumerate() if thread.name == "writer"]
 
 
@@ -190,7 +147,7 @@ async def test_brackets_step_through_the_checkpoints(make_app: Make, trained: Tr
         assert screen.checkpoint is not None and screen.checkpoint.name == "step_1200.1"
         await press(pilot, "right_square_bracket", "right_square_bracket", "right_square_bracket")
         assert screen.checkpoint.name == "step_1600"
-        assert "10 of 10" in text(app)
+        assert "10 of 10 kept" in text(app)
 
 
 async def test_until_somebody_chooses_it_is_the_best_even_if_that_is_new(
@@ -222,8 +179,8 @@ async def test_another_run_is_chosen_from_the_list_with_its_own_best(
         assert app.current is not None and app.current.name == "[b]other"  # the newest
         assert "[b]other" in text(app)  # a name is no markup
         screen.query_one("#run", Select).value = "byte"
-        await until(pilot, lambda: screen._run is not app.current)
-        run = screen._run
+        await until(pilot, lambda: screen.bar.run is not app.current)
+        run = screen.bar.run
         assert run is not None and screen.checkpoint is not None
         assert screen.checkpoint.path.is_relative_to(run.folder)
 
@@ -273,7 +230,7 @@ async def test_a_wrong_number_is_marked_at_once_and_not_used(make_app: Make, tra
         await press(pilot, "ctrl+r")
         assert "top-p is above 0 to 1, not 7." in text(app)
         assert screen.focused is field(screen, "top_p")
-        assert screen._writer is None
+        assert screen.desk.current is None
 
 
 async def test_arrow_keys_step_a_number_within_its_bounds(make_app: Make, trained: Trained) -> None:
@@ -327,65 +284,6 @@ async def test_earlier_prompts_come_back_in_another_session(make_app: Make, trai
         assert editor.text == "To be, or not to be"
 
 
-def test_history_keeps_the_newest_and_survives_a_damaged_file(tmp_path: Path) -> None:
-    path = tmp_path / "deep" / "prompts.jsonl"
-    history = History(path)
-    for number in range(KEPT + 5):
-        history.add(f"prompt {number}")
-    history.add("prompt 50")
-    path.write_text(path.read_text() + "no json\n{}\n")
-    again = History(path)
-    assert len(again.prompts) == KEPT
-    assert again.prompts[-1] == "prompt 50"
-    assert again.prompts.count("prompt 50") == 1
-
-
-# The thread --------------------------------------------------------------------------------------------
-
-
-class _Fast:
-    """Writes as fast as it can, and says when it is through."""
-
-    def __init__(self, tokens: int) -> None:
-        self.tokens = tokens
-
-    def stream(self, prompt: str, sampling: Sampling) -> Iterator[Piece]:
-        for index in range(self.tokens):
-            yield Piece(chr(97 + index % 26), index % 26, 1, -1.0, 1, 1.0)
-
-
-def _writer(tokens: int, checkpoint: Checkpoint | None = None) -> Writer:
-    return Writer(checkpoint or Checkpoint(Path("x"), 1, {}), "", {}, lambda _: _Fast(tokens))
-
-
-def test_the_thread_never_waits_for_a_reader() -> None:
-    writer = _writer(50_000)
-    writer.start()
-    writer.join(30)
-    assert writer.state == "done"
-    assert len(writer.take()) == 50_000
-    assert writer.take() == []
-
-
-def test_nothing_is_lost_or_doubled_between_takes() -> None:
-    writer, found = _writer(20_000), []
-    writer.start()
-    while True:
-        live = writer.live
-        found += writer.take()
-        if not live:
-            break
-        time.sleep(0.001)
-    assert "".join(piece.text for piece in found) == "".join(chr(97 + i % 26) for i in range(20_000))
-
-
-def test_figures_are_those_of_the_text() -> None:
-    figures = Figures(tokens=11, bytes=22, nats=5.5, seconds=2.0)
-    assert figures.speed == 5.0
-    assert figures.loss == 0.5
-    assert figures.bits_per_byte == pytest.approx(0.25 / 0.6931471805599453)
-
-
 async def test_the_screen_is_painted_ten_times_a_second_at_most(
     make_app: Make, trained: Trained, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -393,104 +291,44 @@ async def test_the_screen_is_painted_ten_times_a_second_at_most(
     async with app.run_test(size=(80, 24)) as pilot:
         screen = await show(pilot)
         appended: list[str] = []
-        view = screen.query_one(TextView)
-        monkeypatch.setattr(view, "append", appended.append)
-        monkeypatch.setattr(
-            playground_screen, "Writer", lambda c, p, s: Writer(c, p, s, lambda _: _Fast(100_000))
-        )
+        monkeypatch.setattr(screen.view, "append", appended.append)
+        screen.desk._opener = lambda _: Fast(100_000)
         began = time.monotonic()
         await press(pilot, "ctrl+r")
-        await until(pilot, lambda: not screen._writer.live)  # type: ignore[union-attr]
         await until(pilot, lambda: sum(map(len, appended)) == 100_000)
         assert len(appended) <= (time.monotonic() - began) / FRAME + 2
 
 
-async def test_text_that_fits_lays_nothing_out_and_repaints_only_what_is_new(
-    make_app: Make, trained: Trained, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    app = make_app(trained)
-    async with app.run_test(size=(80, 40)) as pilot:
-        screen = await show(pilot)
-        view = screen.query_one(TextView)
-        view.begin("The king")
-        await pilot.pause()
-        layouts: list[object] = []
-        monkeypatch.setattr(screen, "_refresh_layout", lambda *_, **__: layouts.append(1))
-        painted: list[Region] = []
-        monkeypatch.setattr(view, "refresh", lambda *regions, **_: painted.extend(regions))
-        view.append(" is")
-        view.append("\ngone")
-        assert painted == [Region(8, 0, 4, 1), Region(11, 0, 1, 1), Region(0, 1, 5, 1)]
-        assert layouts == []
-
-
-async def test_a_text_longer_than_the_screen_is_followed_until_somebody_scrolls(
-    make_app: Make, trained: Trained
-) -> None:
-    app = make_app(trained)
-    async with app.run_test(size=(80, 24)) as pilot:
-        screen = await show(pilot)
-        view = screen.query_one(TextView)
-        view.begin("")
-        for number in range(60):
-            view.append(f"line {number}\n")
-            await pilot.pause()
-        assert "line 59" in text(app)
-        view.focus()
-        await press(pilot, "home")
-        view.append("more\nand more\n")
-        await pilot.pause()
-        assert "line 0" in text(app) and "more" not in text(app)
-        await press(pilot, "end")
-        assert "and more" in text(app)
-
-
-# The text ----------------------------------------------------------------------------------------------
-
-
-@given(st.text(alphabet="ab  日\n", max_size=80), st.integers(2, 20))
-def test_wrapping_loses_nothing_and_fits(words: str, width: int) -> None:
-    for paragraph in words.split("\n"):
-        lines = [paragraph[a:b] for a, b in wrap(paragraph, 0, len(paragraph), width)]
-        assert all(cell_len(part) <= width for part in lines)
-        assert "".join(lines).replace(" ", "") == paragraph.replace(" ", "")
-        assert sum(len(part) for part in lines) >= len(paragraph) - len(lines)  # a space an edge at most
-
-
-@given(st.lists(st.text(alphabet="ab  日\n\x1b", max_size=9), max_size=12))
-def test_text_that_comes_in_pieces_is_wrapped_as_if_it_came_at_once(parts: list[str]) -> None:
-    view, whole = TextView(), TextView()
-    for part in ["", *parts]:
-        view._text += visible(part)
-        view._wrap_to(10)
-    whole._text = visible("".join(parts))
-    whole._wrap_to(10)
-    assert view._lines == whole._lines
-
-
-@given(st.text())
-def test_nothing_that_steers_a_terminal_is_shown(words: str) -> None:
-    shown = visible(words)
-    spaces = {"\n", *(character for character in shown if unicodedata.category(character) == "Zs")}
-    assert all(character in spaces or character.isprintable() for character in shown)
-    assert all(character == "\n" or " " <= character <= "~" for character in visible(words, ascii=True))
-
-
-def test_control_characters_are_symbols() -> None:
-    assert visible("a\x1b[31m\x00\x7f\x9b\u202eé\n") == "a␛[31m␀␡��é\n"
-    assert visible("\x1b\x7f\u202eé\n", ascii=True) == "^[^??" + "?\n"
-
-
-@pytest.mark.parametrize("size", [(80, 24), (160, 48)])
+@pytest.mark.parametrize(
+    ("size", "theme_name", "inside"),
+    [
+        ((80, 24), None, False),
+        ((80, 24), None, True),
+        ((120, 36), "nexus-light", True),
+        ((160, 48), None, True),
+    ],
+)
 def test_picture(
-    make_app: Make, trained: Trained, snap_compare: Callable[..., bool], size: tuple[int, int]
+    make_app: Make,
+    trained: Trained,
+    snap_compare: Callable[..., bool],
+    monkeypatch: pytest.MonkeyPatch,
+    size: tuple[int, int],
+    theme_name: str | None,
+    inside: bool,
 ) -> None:
+    monkeypatch.setattr(playground_screen, "_originals", lambda _: Originals(b"one two\n its inner\n" * 9))
+
     async def before(pilot: Pilot[str]) -> None:
         screen = await show(pilot)
-        await press(pilot, "ctrl+r")
-        await written(pilot, screen)
-        screen._writer.figures = Figures(200, 200, 479.579, 1.5)  # type: ignore[union-attr]
+        await write(pilot, screen, 200)
+        assert screen.desk.current is not None
+        screen.desk.current.source.figures = Figures(200, 200, 479.579, 1.5, 0.25)
+        if inside:
+            await press(pilot, "escape", "up", "s")
+        screen.query_one(KeyBar).hush()
         screen._show_figures()
         await pilot.pause()
 
-    assert snap_compare(make_app(trained), terminal_size=size, run_before=before)
+    app = make_app(trained, theme_name=theme_name)
+    assert snap_compare(app, terminal_size=size, run_before=before)
