@@ -11,11 +11,12 @@ LOOK = 0.05
 
 
 class Pace:
-    """Lets work use no more than a share of one core over time.
+    """Lets work use no more than a share of one core over time, and slow others by no more than that share.
 
-    Time on the clock is measured, not processor time: on a busy machine work takes longer, and all the while
-    it stands in the way of whoever trains. After each piece of work comes a sleep that makes good for it, so
-    the share holds over every piece and the sleep after it, and nothing is saved up.
+    After each piece of work comes a sleep of its length divided by the share. So even who stands still while
+    it works, as a training does whose threads wait for one another, is slowed by the share and no more.
+    Time on the clock counts, not processor time: on a busy machine work takes longer, and all the while it
+    stands in the way. Nothing is saved up.
 
     Args:
         share: of one core, above 0; 1 or more never sleeps. As a function it is asked before each sleep.
@@ -43,13 +44,13 @@ class Pace:
     def work(self, threads: int = 1) -> Iterator[None]:
         """Do a piece of work, then sleep for it.
 
-        `threads` is on how many it runs at most: so many times its time is the most that all of them used.
+        `threads` is on how many it runs at most: so many times its time is the most that all of them use.
         """
         started = time.perf_counter()
         yield
         share, ended = self.share, time.perf_counter()
         if share < 1:
-            self._sleep_until(started + (ended - started) * threads / share)
+            self._sleep_until(ended + (ended - started) * threads / share)
 
     def _sleep_until(self, end: float) -> None:
         while (left := end - time.perf_counter()) > 0:

@@ -178,8 +178,9 @@ class Sampler:
             first_ids: tokens that follow the prompt, drawn before or put in a drawn one's place: what comes
                 is what would have come after them. The pieces are those after them.
             stop: texts at which to stop; none is part of the text, nor is any part of one.
-            share: of one core, the most to use over time (sleeps after each token and each piece of the
-                prompt); as a function it is asked every time. It changes no token.
+            share: of one core, the most to use over time, and the most by which to slow others (sleeps after
+                each token and each piece of the prompt); as a function it is asked every time. It changes no
+                token.
             progress: told, while the prompt is read and at least every 0.1 s of sleep, how many of its tokens
                 have been; may raise to end it.
 

@@ -24,7 +24,7 @@ def test_the_share_holds(share: float):
         with pace.work():
             burn(0.005)
     used, passed = time.thread_time() - processor, time.perf_counter() - clock
-    assert used / passed <= share * 1.02
+    assert used / passed <= share / (1 + share) * 1.02
     assert used >= 0.06
 
 
@@ -53,7 +53,7 @@ def test_work_that_has_to_wait_is_still_in_the_way(sleeps: list[float]):
     """On a busy machine a token takes longer; who trains is to have the rest of the time all the same."""
     with Pace(0.2).work():
         threading.Event().wait(0.1)
-    assert sum(sleeps) > 0.35
+    assert sum(sleeps) >= 0.48  # who stood still for these 0.1 s has 0.5 s to itself: slowed by a fifth
 
 
 def test_work_on_many_threads_counts_for_all():
