@@ -69,7 +69,8 @@ def _movement(moved: Movement, width: int) -> list[Line]:
     head = f"{'':{_NAME}}{'change':>{_CHANGE - 1}} {'':{room}}  {names}"
     lines: list[Line] = [((head, "muted"),)]
     whole = [*moved.blocks, *_outside(moved)]
-    most = max((row.change for row in whole if math.isfinite(row.change)), default=0.0) or 1.0
+    # The head may move many times as far as any block: the blocks set the scale.
+    most = max((row.change for row in moved.blocks if math.isfinite(row.change)), default=0.0) or 1.0
     for row in whole:
         name = f"{row.layer} {row.kind}" if row.layer is not None else row.part.replace("matrices", "all")
         role = "text" if row.layer is not None else "muted"
@@ -106,8 +107,8 @@ def _insides(c: Comparing, width: int) -> list[Line]:
         return []
     first = next(iter(known.values()))
     what = f"inside, over the first {first.windows} windows; memory in tokens, at its 5, 50 and 95 %"
-    head = f"{'':{_NAME}}{'':4}{'stream':>7}{'added':>7}{'state':>8}"
-    head += f"{'dt 5':>9}{'50':>7}{'95 %':>7}{'memory 5':>10}{'50':>7}{'95 %':>7}"
+    titles = ("stream", "added", "state", "dt 5", "50", "95 %", "mem 5", "50", "95 %")
+    head = " " * (_NAME + 2) + "".join(f"{title:>7}" for title in titles)
     lines: list[Line] = [((fit(what, width), "muted"),), ((head, "muted"),)]
     for layer in range(max(len(found.layers) for found in known.values())):
         named = False
@@ -125,7 +126,7 @@ def _layer(c: Comparing, place: int, name: str, row: LayerInside) -> Line:
     who = c.rows[place]
     start: Line = (
         (f"{name:<{_NAME}}", "text"),
-        (fit(who.title[0], 4), who.title[1]),
+        (f"{who.letter} ", who.title[1]),
         (f"{figure(row.residual):>7}{figure(row.added):>7}", "text"),
     )
     if row.mamba:
@@ -135,16 +136,14 @@ def _layer(c: Comparing, place: int, name: str, row: LayerInside) -> Line:
 
 def _mamba(mamba: MambaInside) -> str:
     dt, memory = mamba.dt, mamba.memory
-    return (
-        f"{figure(mamba.state):>8}{figure(dt.p5):>9}{figure(dt.median):>7}{figure(dt.p95):>7}"
-        f"{figure(memory.p5):>10}{figure(memory.median):>7}{figure(memory.p95):>7}"
-    )
+    values = (mamba.state, dt.p5, dt.median, dt.p95, memory.p5, memory.median, memory.p95)
+    return "".join(f"{figure(value):>7}" for value in values)
 
 
 def _attention(attention: AttentionInside) -> str:
     mean = sum(attention.entropy) / len(attention.entropy)
     shares = " ".join(f"{100 * share:.0f}" for share in attention.share)
-    return f"   entropy {mean:.2f} nats; heads {shares} % of even"
+    return f"  entropy {mean:.2f} nats; heads {shares} % of even"
 
 
 def figure(value: float) -> str:

@@ -66,7 +66,7 @@ class PositionSection(Section):
 
     def draw(self, c: Comparing, *, top: bool = False) -> None:
         """Curves of what is known, a line of figures a checkpoint."""
-        lines = self.lines(c, self.sheet.size.width)
+        lines = self.lines(c, self.room)
         self.sheet.styles.height = len(lines)
         self.sheet.show(lines, top=top)
         known = {place: _positions(c, place) for place in range(len(c.rows))}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+from functools import partial
 from itertools import combinations
 from typing import TYPE_CHECKING, ClassVar
 
@@ -11,12 +11,12 @@ from textual.binding import BindingType
 from textual.timer import Timer
 from textual.widgets import ContentSwitcher
 
-from nexus_tui.runs.checkpoints import CheckpointError
-from nexus_tui.runs.run import Run, RunError
+from nexus_tui.runs.run import Run
 from nexus_tui.tui import theme
 from nexus_tui.tui.analyst import Analyst
 from nexus_tui.tui.checkpoint_rows import signature
 from nexus_tui.tui.compare_average import AverageSection
+from nexus_tui.tui.compare_choice import chosen, nothing_to_compare
 from nexus_tui.tui.compare_classes import ClassesSection
 from nexus_tui.tui.compare_config import ConfigSection
 from nexus_tui.tui.compare_export import export, markdown
@@ -24,20 +24,20 @@ from nexus_tui.tui.compare_head import Tabs, head, info
 from nexus_tui.tui.compare_layers import LayersSection
 from nexus_tui.tui.compare_pairs import PairsSection
 from nexus_tui.tui.compare_position import PositionSection
+from nexus_tui.tui.compare_saving import home, save, save_dialog, why_not_save
 from nexus_tui.tui.compare_section import Section
 from nexus_tui.tui.compare_table import CompareTable
 from nexus_tui.tui.compare_windows import WindowsSection
-from nexus_tui.tui.compare_words import verdict
+from nexus_tui.tui.compare_words import explained
 from nexus_tui.tui.comparing import Comparing, comparing
 from nexus_tui.tui.copying import copy
-from nexus_tui.tui.derived import checkpoints
-from nexus_tui.tui.dialogs import ErrorDialog, LineDialog
+from nexus_tui.tui.dialogs import ErrorDialog
 from nexus_tui.tui.flow import flow
 from nexus_tui.tui.keybar import KeyBar
 from nexus_tui.tui.keys import Where, bindings
 from nexus_tui.tui.lines import Lines
 from nexus_tui.tui.listing import Listing
-from nexus_tui.tui.marks import MOST, Marked
+from nexus_tui.tui.marks import Marked
 from nexus_tui.tui.playground_screen import PlaygroundScreen
 from nexus_tui.tui.screen import ModeScreen
 
@@ -109,27 +109,6 @@ class CompareScreen(ModeScreen):
         """The section that is seen."""
         return self.query_one(f"#{self.query_one(ContentSwitcher).current}", Section)
 
-    # Which checkpoints -----------------------------------------------------------------------------------
-
-    def _chosen(self) -> list[Marked]:
-        """The marked ones; of fewer than two, also the true best and the newest of the run that is open."""
-        marked = list(self.nexus.marks.all)
-        self._filled = 0
-        for run, name in self._candidates() if len(marked) < 2 else ():
-            if len(marked) < 2 and all((m.run.folder, m.name) != (run.folder, name) for m in marked):
-                taken = {m.place for m in marked}
-                marked.append(Marked(run, name, next(p for p in range(MOST) if p not in taken)))
-                self._filled += 1
-        return marked
-
-    def _candidates(self) -> list[tuple[Run, str]]:
-        run = self.nexus.current
-        rows = [row for row in checkpoints(run) if row.evaluation and row.ranked] if run else []
-        best = [row.name for row in rows if row.best]
-        newest = [row.name for row in rows[-1:]]
-        before = [row.name for row in rows[-2:-1]]
-        return [(run, name) for name in (*best, *newest, *before)] if run else []
-
     # Drawing ---------------------------------------------------------------------------------------------
 
     def on_resize(self) -> None:
@@ -147,22 +126,22 @@ class CompareScreen(ModeScreen):
         """Draw what is new: other marks, runs that grew, results that came."""
         if not self.is_mounted or not self.query(KeyBar):
             return
-        chosen = self._chosen()
-        runs = {one.run.folder: signature(one.run) for one in chosen}
-        news = (tuple(chosen), tuple(runs.values()), self.analyst.revision, self._pair, self.size)
+        marked, self._filled = chosen(self.nexus.marks.all, self.nexus.current)
+        runs = {one.run.folder: signature(one.run) for one in marked}
+        news = (tuple(marked), tuple(runs.values()), self.analyst.revision, self._pair, self.size)
         if news != self._drawn:
             before = self._drawn
             self._drawn = news
-            self._c = self._compare(chosen)
+            self._c = self._compare(marked)
             if not before or before[0] != news[0]:
                 self._stopped = False
-            self._draw()
             self._want()
+            self._draw()
 
-    def _compare(self, chosen: list[Marked]) -> Comparing | None:
-        if len(chosen) < 2:
+    def _compare(self, marked: list[Marked]) -> Comparing | None:
+        if len(marked) < 2:
             return None
-        c = comparing(chosen, self.analyst, theme.palette(self.app))
+        c = comparing(marked, self.analyst, theme.palette(self.app))
         places = {row.letter: place for place, row in enumerate(c.rows)}
         if self._pair and set(self._pair) <= set(places):
             c.pair = (places[self._pair[0]], places[self._pair[1]])
@@ -174,7 +153,7 @@ class CompareScreen(ModeScreen):
         c, width = self._c, self.size.width - 2
         self.set_class(c is None, "-nothing")
         self.query_one("#head", Lines).show([head(c, self._filled, width)])
-        words = flow(self._words(c), width)
+        words = flow(explained(c) if c else nothing_to_compare(self.nexus.current), width)
         lines = self.query_one("#verdict", Lines)
         lines.styles.height = len(words)
         lines.show(words)
@@ -182,27 +161,8 @@ class CompareScreen(ModeScreen):
             self.table.show_rows(c)
             self.table.styles.height = len(self.table.rows) + 1
             self.section.show(c)
-        self._inform()
+        self.call_after_refresh(self._inform)  # the columns are chosen once the table has its size
         self.show_keys()
-
-    def _words(self, c: Comparing | None) -> list[tuple[str, str]]:
-        if c is None:
-            run = self.nexus.current
-            name = "No run is open" if run is None else "There are not two evaluated checkpoints here"
-            return [
-                (f"{name}: nothing to compare yet.\n", "text!"),
-                (
-                    "Mark two to eight checkpoints with space in 3 (those of other runs too, through 1),",
-                    "muted",
-                ),
-                (" then press c.", "muted"),
-            ]
-        words = verdict(c)
-        if c.mixed:
-            words.append(
-                ("\nTheir tokenizers differ: nats and perplexity do not compare, bits/byte ranks.", "muted")
-            )
-        return words
 
     def _inform(self) -> None:
         """The line under the overview: what is being done, else what the row has no columns for."""
@@ -260,8 +220,8 @@ class CompareScreen(ModeScreen):
 
     def _show_section(self) -> None:
         if self._c:
-            self.section.show(self._c)
             self._want()
+            self.section.show(self._c)
             self.show_keys()
 
     def on_tabs_chosen(self, event: Tabs.Chosen) -> None:
@@ -294,7 +254,7 @@ class CompareScreen(ModeScreen):
         if action in ("sample", "remove"):
             return self._why_not_row(action)
         if action == "save":
-            return self._why_not_save()
+            return why_not_save(self._c, self._average())
         return ""
 
     def _row(self) -> Marked | None:
@@ -311,12 +271,6 @@ class CompareScreen(ModeScreen):
         if action == "remove" and row not in self.nexus.marks.all:
             return "This one was not marked; mark those that you want to compare in 3."
         return ""
-
-    def _why_not_save(self) -> str:
-        if self._c is None or self.query_one(AverageSection).newest(self._c) is None:
-            return "There is no average to save yet; a works one out."
-        run = self._home(self._c)
-        return f"{run.name} is being trained; save into it once that has ended." if run.holder else ""
 
     async def action_sample(self) -> None:
         """Open the playground with this checkpoint."""
@@ -366,44 +320,29 @@ class CompareScreen(ModeScreen):
         self._want()
         self._draw()
 
-    @staticmethod
-    def _home(c: Comparing) -> Run:
-        """The run that an average is saved into: that of the best of its parents."""
-        return c.rows[c.best or 0].subject.run
+    def _average(self) -> Average | None:
+        """The average that was asked for last."""
+        return self.query_one(AverageSection).newest(self._c) if self._c else None
 
     def action_save(self) -> None:
         """Save the newest average as a checkpoint."""
-        c = self._c
-        average = self.query_one(AverageSection).newest(c) if c else None
-        if c is None or average is None:
-            return
-        run = self._home(c)
-        letters = ", ".join(row.letter for row in c.rows)
-        dialog = LineDialog(
-            f"Save the {average.method} average",
-            f"Writes its weights into {run.name} as a checkpoint that can be compared, ranked and sampled, "
-            f"but not resumed. Its parents ({letters}) stand on record. Empty: a name is given.",
-            placeholder="a name of its own, such as soup",
-        )
+        c, average = self._c, self._average()
+        if c and average:
+            self.nexus.push_screen(save_dialog(c, average), partial(self._named, home(c), average))
 
-        def named(name: str | None) -> None:
-            if name is not None:
-                self.run_worker(self._save(run, average, name), group="save", exit_on_error=False)
-
-        self.nexus.push_screen(dialog, named)
+    def _named(self, run: Run, average: Average, name: str | None) -> None:
+        if name is not None:
+            self.run_worker(self._save(run, average, name), group="save", exit_on_error=False)
 
     async def _save(self, run: Run, average: Average, name: str) -> None:
-        from nexus_tui.analysis.average import save_average
-
         self.nexus.say(f"Saving the {average.method} average into {run.name}.")
-        try:
-            saved = await asyncio.to_thread(save_average, Run(run.folder), average, name)
-        except (RunError, CheckpointError, OSError, ValueError) as error:
-            self.nexus.push_screen(ErrorDialog("The average was not saved", str(error)))
+        saved, reason = await save(run, average, name)
+        if reason:
+            self.nexus.push_screen(ErrorDialog("The average was not saved", reason))
             return
         run.refresh()
         self.record_changed()
-        self.nexus.say(f"Saved {saved.name} in {run.name}; mark it in 3 to compare it.", "good")
+        self.nexus.say(f"Saved {saved} in {run.name}; mark it in 3 to compare it.", "good")
 
     def action_export(self) -> None:
         """Write all of it as Markdown."""

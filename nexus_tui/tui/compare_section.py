@@ -90,6 +90,11 @@ class Section(Container):
         """The lines."""
         return self.query_one(Sheet)
 
+    @property
+    def room(self) -> int:
+        """Cells of a line."""
+        return max(20, self.size.width - 2)
+
     def jobs(self, c: Comparing) -> list[Job]:  # noqa: ARG002
         """What it needs, in the order in which it is wanted."""
         return []
@@ -102,12 +107,12 @@ class Section(Container):
         """Draw what is known of these."""
         other = self.c is None or self.c.rows != c.rows or self.c.pair != c.pair
         self.c = c
-        if self.is_mounted and self.sheet.size.width:
+        if self.is_mounted and self.size.width:
             self.draw(c, top=other)
 
     def draw(self, c: Comparing, *, top: bool = False) -> None:
         """Draw, with `top` from the first line."""
-        self.sheet.show(self.lines(c, self.sheet.size.width), top=top)
+        self.sheet.show(self.lines(c, self.room), top=top)
 
     def on_resize(self) -> None:
         """Another size."""
@@ -132,7 +137,7 @@ def missing(c: Comparing, jobs: Iterable[Job], width: int) -> list[Line]:
     waiting = False
     for job in jobs:
         if failure := c.analyst.failure(job.key):
-            lines += flow([(f"{job.words}: {failure}", "error")], width)
+            lines += flow([(f"{job.words.partition(':')[0]}: {failure}", "error")], width)
         waiting = waiting or not c.analyst.knows(job.key)
     if waiting:
         lines.append(later(c))

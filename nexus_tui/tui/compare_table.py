@@ -83,8 +83,13 @@ def _cells(c: Comparing, place: int) -> dict[str, Cell]:
         "gap": missing if refused else (format.delta(subject.gap), second),
         "tokens": (format.short(subject.tokens), second),
         "size": (format.size(subject.bytes), second),
-        "lineage": (plain(subject.lineage), second),
+        "lineage": (lineage(subject.lineage), second),
     }
+
+
+def lineage(words: str) -> str:
+    """A lineage made safe to show; its arrows are ours."""
+    return " → ".join(plain(part) for part in words.split(" → "))
 
 
 def step(c: Comparing, place: int) -> str:
@@ -101,7 +106,7 @@ def step(c: Comparing, place: int) -> str:
 def against_best(c: Comparing, place: int) -> Cell:
     """How a checkpoint stands against the best, with a sign or word besides the colour."""
     if c.best is None or not math.isfinite(c.values[place]):
-        return ("no loss", "faint")
+        return ("no bits/byte" if math.isfinite(c.comparison.subjects[place].loss) else "no loss", "faint")
     if place == c.best:
         return (f"{theme.glyphs().star} best", "best")
     pair = c.against(c.best, place)
@@ -154,5 +159,5 @@ def left_out(table: CompareTable) -> Sequence[tuple[str, str]]:
     row = next((row for row in table.rows if row.id == table.current), None)
     if row is None:
         return ()
-    names = {column.key: column.title for column in table._all if column.key not in shown}
+    names = {column.key: column.title for column in table._all[1:] if column.key not in shown}
     return [(names[key], row.cells[key][0]) for key in names if key in row.cells]

@@ -97,8 +97,8 @@ class WindowsSection(Section):
     def draw(self, c: Comparing, *, top: bool = False) -> None:
         """The list for the chosen two, or what is missing of it."""
         a, b = (c.tokens(place) for place in c.pair)
-        listing, width = self.query_one(WindowList), self.sheet.size.width
-        lines = missing(c, self.jobs(c), width)
+        listing = self.query_one(WindowList)
+        lines = missing(c, self.jobs(c), self.room)
         if a and b and a.protocol != b.protocol:
             lines.append(
                 (("Their windows are not the same text, so they cannot be put side by side.", "warn"),)
@@ -181,7 +181,7 @@ class WindowsSection(Section):
             (f"{format.delta(second - first)} nats", "text"),
         )
         for legend in (shades.LEGEND, shades.SHORT_LEGEND):
-            whole = spread(line, ((legend, "muted"),), self.size.width - 2)
+            whole = spread(line, ((legend, "muted"),), self.room)
             if len(whole) > len(line):
                 break
         self.query_one("#read", Lines).show([whole])
@@ -205,7 +205,7 @@ def _columns(a: str, b: str) -> tuple[Column, ...]:
 
 def _row(a: TokenLosses, found: WindowDifference) -> Row:
     tokens = [token for token, _ in window_text(a, found.window)]
-    text = "".join(token_texts(tokens[:240])).rstrip("↵")
+    text = "".join(token_texts(tokens[:240])).strip("↵")
     text = re.sub("↵+", f" {theme.glyphs().rule} ", text)
     return Row(
         str(found.window),

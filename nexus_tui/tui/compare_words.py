@@ -17,11 +17,15 @@ LISTED = 3
 
 def verdict(c: Comparing) -> list[Span]:
     """The sentence, its letters in their colours."""
-    spans = _checkpoints(c)
-    if (averages := _averages(c)) and spans[-1][0].endswith("."):
-        text, role = spans[-1]
-        spans[-1] = (text[:-1], role)
-        spans += [*averages, (".", "muted")]
+    return [*_checkpoints(c), *_averages(c)]
+
+
+def explained(c: Comparing) -> list[Span]:
+    """The sentence, and what must be known to read the table under it."""
+    spans = verdict(c)
+    if c.mixed:
+        text = "\nTokenizers differ: nats and perplexity do not compare, bits/byte ranks."
+        spans.append((text, "muted"))
     return spans
 
 
@@ -33,12 +37,14 @@ def _averages(c: Comparing) -> list[Span]:
         if average is None or c.best is None:
             continue
         pair = average.pairs[c.best]
-        how = {
-            "better": f" is better still, by {_amount(pair)}",
-            "worse": f" is worse by {_amount(pair)}",
-        }.get(pair.verdict, " cannot be told from it")
+        best = c.rows[c.best].span
+        name = f" Their {method} average "
+        if pair.verdict == "undecided":
+            spans += [(f"{name}cannot be told from ", "text"), best, (".", "text")]
+            continue
         role = "good!" if pair.verdict == "better" else "text"
-        spans += [("; ", "text"), (f"their {method} average", "text"), (how, role)]
+        than = (f"{pair.verdict} than ", role)
+        spans += [(f"{name}is ", "text"), than, best, (f" by {_amount(pair)}.", "text")]
     return spans
 
 
@@ -66,7 +72,6 @@ def _two(c: Comparing, best: int, other: int) -> list[Span]:
     if pair.verdict == "undecided":
         chance = f"; {c.rows[best].letter} is lower by {_amount(pair)}, which may be chance"
         return [*ordered, (" cannot be told apart", "text!"), (f"{chance}{_tested([pair])}.", "muted")]
-    # The lowest mean need not be the one that the test calls better only where the two disagree on nothing.
     return [
         first, (" is better than ", "text"), second, (f" by {_amount(pair)} {pair.unit}", "text"),
         (f"{_tested([pair])}.", "muted"),
@@ -75,54 +80,60 @@ def _two(c: Comparing, best: int, other: int) -> list[Span]:
 
 def _several(c: Comparing, best: int, others: Sequence[int]) -> list[Span]:
     pairs = {place: c.against(best, place) for place in others}
-    spans: list[Span] = [c.rows[best].span]
-    decided = [place for place in others if pairs[place].blocks]
-    title = f" is the best of {len(c.rows)}" if decided else f" has the lowest loss of {len(c.rows)}"
-    spans.append((title, "text!"))
-    told = [
-        (
-            [p for p in others if pairs[p].verdict == "same"],
-            " has the same weights",
-            " have the same weights",
-        ),
-        (
-            [p for p in others if pairs[p].verdict == "undecided" and pairs[p].blocks],
-            " cannot be told from it",
-            " cannot be told from it",
-        ),
-    ]
-    for places, one, many in told:
-        if places:
-            spans += [("; ", "text"), *_letters(c, places), (many if len(places) > 1 else one, "text")]
-    spans += _worse(c, pairs, [p for p in others if pairs[p].verdict == "worse"])
-    untested = [p for p in others if pairs[p].verdict == "undecided" and not pairs[p].blocks]
-    if untested:
-        spans += [("; ", "text"), *_letters(c, untested), (" cannot be tested against it", "warn")]
-    apart = [p for p in others if pairs[p].verdict == "incomparable"]
-    if apart:
-        spans += [("; ", "text"), *_letters(c, apart), (" cannot be compared with it", "warn")]
-    rest = [pairs[p] for p in (*untested, *apart)]
-    if rest:
-        spans.append((f": {_reason(c, rest[0])}.{_help(c, rest)}", "warn"))
-    spans.append((_tested(list(pairs.values())), "muted"))
-    if not rest:
-        spans.append((".", "muted"))
+    peers = [place for place in others if pairs[place].verdict != "incomparable"]
+    if not peers:
+        reasons = _grouped(c, pairs, others, "")
+        return [
+            ("No two of these can be compared: ", "warn"),
+            *reasons[1:],
+            (f".{_help(c, list(pairs.values()))}", "muted"),
+        ]
+    tested = [pair for pair in pairs.values() if pair.blocks]
+    group = f"{len(c.rows)}" if len(peers) == len(others) else f"the {len(peers) + 1} that compare"
+    title = f" is the best of {group}" if tested else f" has the lowest loss of {group}"
+    spans: list[Span] = [c.rows[best].span, (title, "text!")]
+    same = [place for place in peers if pairs[place].verdict == "same"]
+    tied = [place for place in peers if pairs[place].verdict == "undecided" and pairs[place].blocks]
+    if same:
+        have = "have" if len(same) > 1 else "has"
+        spans += [("; ", "text"), *_letters(c, same), (f" {have} the same weights", "text")]
+    if tied:
+        spans += [("; ", "text"), *_letters(c, tied), (" cannot be told from it", "text")]
+    spans += _worse(c, pairs, [place for place in peers if pairs[place].verdict == "worse"])
+    spans.append((_tested(tested), "muted"))
+    untested = [place for place in peers if pairs[place].verdict == "undecided" and not pairs[place].blocks]
+    apart = [place for place in others if place not in peers]
+    spans += _grouped(c, pairs, untested, " cannot be tested against it")
+    spans += _grouped(c, pairs, apart, " cannot be compared with it")
+    return [*spans, (f".{_help(c, [pairs[place] for place in (*untested, *apart)])}", "muted")]
+
+
+def _grouped(c: Comparing, pairs: dict[int, Pair], places: Sequence[int], what: str) -> list[Span]:
+    """Those for which there is no test, by the reason."""
+    reasons: dict[str, list[int]] = {}
+    for place in places:
+        reasons.setdefault(_reason(c, pairs[place]), []).append(place)
+    spans: list[Span] = []
+    for reason, alike in reasons.items():
+        spans += [("; ", "text"), *_letters(c, alike), (f"{what}: {reason}", "warn")]
     return spans
 
 
 def _worse(c: Comparing, pairs: dict[int, Pair], worse: list[int]) -> list[Span]:
     if not worse:
         return []
-    if len(worse) > LISTED:
+    units = {pairs[place].unit for place in worse}
+    if len(worse) > LISTED and len(units) == 1:
         means = [pairs[place].mean for place in worse]
-        how = f"{min(means):.4f} to {max(means):.4f} {c.unit}"
+        how = f"{min(means):.4f} to {max(means):.4f} {units.pop()}"
         return [("; ", "text"), *_letters(c, worse), (f" are worse by {how}", "text")]
     spans: list[Span] = []
     for index, place in enumerate(sorted(worse, key=lambda place: pairs[place].mean)):
         before = "; " if not index else " and " if index == len(worse) - 1 else ", "
         verb = " is worse by " if not index else " by "
-        spans += [(before, "text"), c.rows[place].span, (f"{verb}{_amount(pairs[place])}", "text")]
-    return [*spans, (f" {c.unit}", "text")]
+        unit = f" {pairs[place].unit}" if len(units) > 1 or index == len(worse) - 1 else ""
+        spans += [(before, "text"), c.rows[place].span, (f"{verb}{_amount(pairs[place])}{unit}", "text")]
+    return spans
 
 
 def _letters(c: Comparing, places: Sequence[int]) -> list[Span]:

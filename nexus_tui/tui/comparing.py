@@ -82,13 +82,16 @@ class Comparing:
         if any(pair.unit == "bits/byte" for pair in self.comparison.pairs):
             return True
         subjects = self.comparison.subjects
-        kinds = {(s.run.setting("data.tokenizer"), s.run.setting("model.vocab_size")) for s in subjects}
-        return len(kinds) > 1 and len({s.protocol for s in subjects if s.protocol}) > 1
+        runs = [s.run for s in subjects if s.run.setting("data.tokenizer")]
+        kinds = {(run.setting("data.tokenizer"), run.setting("model.vocab_size")) for run in runs}
+        protocols = {s.protocol for s in subjects}  # of one protocol, they have read the same tokens
+        return len(kinds) > 1 and (len(protocols) > 1 or "" in protocols)
 
     @cached_property
     def unit(self) -> str:
-        """What ranks them."""
-        return "bits/byte" if self.mixed else "nats/token"
+        """What differences are in: those of one tokenizer in nats, others in bits per byte."""
+        units = list(dict.fromkeys(pair.unit for pair in self.comparison.pairs if pair.blocks))
+        return "; across tokenizers ".join(sorted(units, reverse=True)) or "nats/token"
 
     @cached_property
     def values(self) -> list[float]:
@@ -97,17 +100,29 @@ class Comparing:
 
     @cached_property
     def best(self) -> int | None:
-        """The place of the lowest that can be compared with most of the others; None if none has a loss."""
+        """The place of the lowest that can be compared with most of the others; None if none has a loss.
+
+        One that the test calls worse than another is not the best, whatever the figures on record.
+        """
+        beaten = {pair.a if pair.verdict == "better" else pair.b for pair in self._decided}
         finite = [place for place, value in enumerate(self.values) if math.isfinite(value)]
-        return min(finite, key=lambda place: (-self._peers(place), self.values[place]), default=None)
+        standing = [place for place in finite if place not in beaten] or finite
+        return min(standing, key=lambda place: (-self._peers(place), self.values[place]), default=None)
+
+    @property
+    def _decided(self) -> list[Pair]:
+        return [pair for pair in self.comparison.pairs if pair.verdict in ("better", "worse")]
 
     @cached_property
     def foremost(self) -> tuple[int, int]:
         """The pair to look at first: the best and the lowest of the others, in the order of marking."""
 
-        def order(place: int) -> tuple[bool, float]:
+        def order(place: int) -> tuple[bool, bool, float]:
             value = self.values[place]
-            return place != self.best, value if math.isfinite(value) else math.inf
+            if self.best is None or place == self.best:
+                return place != self.best, False, 0.0
+            apart = self.against(self.best, place).verdict == "incomparable"
+            return True, apart, value if math.isfinite(value) else math.inf
 
         first, second = sorted(range(len(self.rows)), key=order)[:2]
         return min(first, second), max(first, second)

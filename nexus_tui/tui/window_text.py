@@ -21,6 +21,8 @@ from nexus_tui.tui.lines import Span, ink
 from nexus_tui.tui.safe import plain
 from nexus_tui.tui.text_view import wrap
 
+_AIRY = 14
+"""Rows from which on there is a blank one after each line of text."""
 _MARGIN = 4
 """Cells before each line, for the letter."""
 
@@ -104,7 +106,12 @@ class WindowText(ScrollView, can_focus=True):
     @property
     def _rows(self) -> int:
         """Screen rows a line of text takes: one a model, as many again for digits, and a blank one."""
-        return len(self._readings) * (2 if self.numbered else 1) + 1
+        return max(1, len(self._readings) * (2 if self.numbered else 1) + self._gap)
+
+    @property
+    def _gap(self) -> int:
+        """A blank row after each line of text, where there is room for that."""
+        return 1 if self.size.height >= _AIRY else 0
 
     @property
     def numbered(self) -> bool:
@@ -165,7 +172,7 @@ class WindowText(ScrollView, can_focus=True):
         place = self._place()
         line = next((i for i, (first, last) in enumerate(self._lines) if first <= place < last), 0)
         top, height = line * self._rows, max(1, self.size.height)
-        first = min(top, max(self.scroll_offset.y, top + self._rows - 1 - height))
+        first = min(top, max(self.scroll_offset.y, top + self._rows - self._gap - height))
         if first != self.scroll_offset.y:
             self.scroll_to(y=max(0, first), animate=False, force=True)
 
@@ -183,7 +190,7 @@ class WindowText(ScrollView, can_focus=True):
         """One row: a model's name and its shades, or its digits."""
         width, base = self.size.width, self.rich_style
         line, row = divmod(y + self.scroll_offset.y, self._rows)
-        if line >= len(self._lines) or row == self._rows - 1:
+        if line >= len(self._lines) or not self._readings or row == self._rows - self._gap:
             return Strip.blank(width, base)
         each = 2 if self.numbered else 1
         reading, below = self._readings[row // each], row % each == 1
