@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from nexus_tui.runs.checkpoints import CheckpointError
+from nexus_tui.runs.lock import RunLockedError
 from nexus_tui.runs.run import Run, RunError
 from nexus_tui.tui.comparing import Comparing
 from nexus_tui.tui.dialogs import LineDialog
@@ -44,6 +45,6 @@ async def save(run: Run, average: Average, name: str) -> tuple[str, str]:
 
     try:
         saved = await asyncio.to_thread(save_average, Run(run.folder), average, name)
-    except (RunError, CheckpointError, OSError, ValueError) as error:
+    except (RunError, RunLockedError, CheckpointError, OSError, ValueError) as error:
         return "", str(error)
     return saved.name, ""

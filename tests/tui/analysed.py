@@ -1,11 +1,13 @@
 """Made results of the analysis, the same on every machine: pictures must not depend on torch's rounding."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 
+from nexus_tui.analysis import average as average_module
 from nexus_tui.analysis import inside as inside_module
 from nexus_tui.analysis import token_losses as token_losses_module
 from nexus_tui.analysis.inside import AttentionInside, Inside, LayerInside, MambaInside, Spread
@@ -62,6 +64,17 @@ def made_inside(subject: Subject, progress: Progress = None) -> Inside:
     return Inside(windows=64, length=LENGTH, embedding=0.9, layers=layers)
 
 
+def made_scores(
+    subjects: Sequence[Subject], weighing: Sequence[float], _ready: object, progress: Progress = None
+) -> tuple[np.ndarray[Any, np.dtype[np.float32]], float]:
+    """What an average loses on every window: a little less than its parents do on average."""
+    losses = np.array([subject.run.window_losses(subject.name) for subject in subjects])
+    if progress:
+        progress(losses.shape[1], losses.shape[1])
+    mean = np.average(losses, axis=0, weights=weighing) - 0.05
+    return mean.astype(np.float32), float(mean.mean()) / math.log(2)
+
+
 def use_made_results(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Let the screen have made results; returns what is computed, as it comes."""
     asked: list[str] = []
@@ -75,4 +88,6 @@ def use_made_results(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(token_losses_module, "token_losses", noting("tokens", made_tokens))
     monkeypatch.setattr(inside_module, "inside", noting("inside", made_inside))
+    monkeypatch.setattr(average_module, "opened", lambda _: None)
+    monkeypatch.setattr(average_module, "_score", made_scores)
     return asked

@@ -1,6 +1,7 @@
 """The compare screen: which of two to eight checkpoints is better, whether the test can tell, and why."""
 
 import json
+import math
 import shutil
 import threading
 import time
@@ -12,11 +13,13 @@ import pytest
 from textual.pilot import Pilot
 
 from nexus_tui.analysis import token_losses as token_losses_module
+from nexus_tui.analysis.average import average
 from nexus_tui.analysis.breakdown import by_class, by_position, most_different
 from nexus_tui.analysis.movement import movement
 from nexus_tui.runs.comparison import Subject, compare
+from nexus_tui.runs.lock import RunLock
 from nexus_tui.runs.run import Run, RunError
-from nexus_tui.tui import theme
+from nexus_tui.tui import shades, theme
 from nexus_tui.tui.analyst import Analyst, Job
 from nexus_tui.tui.app import NexusApp
 from nexus_tui.tui.compare_position import figures
@@ -24,6 +27,7 @@ from nexus_tui.tui.compare_screen import CompareScreen
 from nexus_tui.tui.compare_words import verdict
 from nexus_tui.tui.comparing import Comparing, comparing
 from nexus_tui.tui.marks import Marks
+from nexus_tui.tui.window_text import token_texts
 from tests.tui.analysed import made_tokens, use_made_results
 from tests.tui.conftest import ready, settled, until
 from tests.tui.screens import line, press, text
@@ -383,6 +387,59 @@ async def test_windows_show_both_models_losses_at_the_cursor(
         assert screen.focused is not None and screen.focused.id in ("table", None)
 
 
+async def test_a_pair_without_weights_says_so_and_the_next_pair_goes_on(
+    make_app: Make, runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def partly(subject: Subject, progress: Callable[[int, int], None]) -> Any:
+        if subject.name == "step_1600":
+            raise RunError("byte:1600 has no weights here.")
+        return made_tokens(subject, progress)
+
+    monkeypatch.setattr(token_losses_module, "token_losses", partly)
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await show(pilot, *byte("step_800", "step_1400.1", "step_1600"))
+        await press(pilot, "i")
+        await done(pilot, screen)
+        assert "C: byte:1600 has no weights here." in text(app)
+        await press(pilot, "right")
+        await done(pilot, screen)
+        assert "B − A" in text(app) and "token   1" in text(app)
+        await press(pilot, "left")
+        await done(pilot, screen)
+        assert "C: byte:1600 has no weights here." in text(app) and "token   1" not in text(app)
+
+
+@pytest.mark.parametrize("size", [(20, 6), (40, 12), (60, 20)])
+async def test_small_terminals_do_not_break_it(
+    make_app: Make, runs: Path, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]
+) -> None:
+    use_made_results(monkeypatch)
+    app = make_app()
+    async with app.run_test(size=size) as pilot:
+        screen = await show(pilot, *byte(*FOUR))
+        for key in "ocilafp":
+            await press(pilot, key)
+            await done(pilot, screen)
+            await press(pilot, "pagedown", "down", "down", "down", "down", "down", "right", "t", "up")
+        assert screen.is_current
+
+
+def test_without_colours_digits_stand_under_the_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert [shades.level(loss) for loss in (0.0, 0.69, 0.7, 3.0, 50.0, math.inf, math.nan)] == [
+        0, 0, 1, 4, 9, 9, 9,
+    ]  # fmt: skip
+    assert shades.shaded(theme.DARK) and not shades.shaded(theme.PLAIN)
+    assert not shades.shaded(theme.ANSI)
+    styles = {shades.shade(theme.DARK, level).bgcolor for level in range(shades.LEVELS)}
+    assert len(styles) == shades.LEVELS
+
+
+def test_a_character_stands_with_the_token_that_ends_it() -> None:
+    tokens = [bytes((byte,)) for byte in "é\x1b\n".encode() + b"\xff"]
+    assert token_texts(tokens) == ["", "é", "␛", "↵", "�"]
+
+
 async def test_layers_show_how_far_the_weights_moved_and_what_they_hold(
     make_app: Make, runs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -523,6 +580,67 @@ async def test_w_writes_markdown_and_y_copies_it(
         assert "## Position in the window" in written
         await press(pilot, "y")
         assert app.clipboard == written
+
+
+async def test_an_average_is_a_contender_and_is_saved_with_its_parents(
+    make_app: Make, runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_made_results(monkeypatch)
+    app = make_app()
+    async with app.run_test(size=(100, 36)) as pilot:
+        screen = await show(pilot, *byte("step_1200.1", "step_1400.1", "step_1600"))
+        await press(pilot, "s")
+        assert "There is no average to save yet; a works one out." in text(app)
+        await press(pilot, "a")
+        await done(pilot, screen)
+        run = Run(runs / "byte")
+        made = average([Subject(run, name) for name in FOUR[1:]])
+        assert f"{made.loss:.4f}" in line(app, "avg  ") and "better" in line(app, "avg  ")
+        assert "Their uniform average is better than B by " in words(app)
+        for pair in made.pairs:
+            assert f"{pair.low:+.4f} to {pair.high:+.4f}" in text(app)
+        await press(pilot, "a")
+        await done(pilot, screen)
+        assert f"{average([Subject(run, name) for name in FOUR[1:]], 'ema').loss:.4f}" in line(app, "ema  ")
+        await press(pilot, "s")
+        assert "Save the ema 0.5 average" in text(app)
+        assert "Its parents (A, B, C) stand on record." in words(app)
+        await press(pilot, *"soup", "enter")
+        await until(pilot, lambda: "soup" in Run(runs / "byte").checkpoints)
+        await until(pilot, lambda: "Saved soup in byte" in text(app))
+        saved = Run(runs / "byte").saved["soup"]
+        assert [parent.partition("@")[0] for parent in saved.parents] == [f"byte:{n}" for n in FOUR[1:]]
+        await press(pilot, "s", *"soup", "enter")
+        await until(pilot, lambda: "byte has a checkpoint soup already" in words(app))
+        await press(pilot, "escape")
+
+
+async def test_nothing_is_saved_into_a_run_that_is_being_trained(
+    make_app: Make, runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_made_results(monkeypatch)
+    app = make_app()
+    async with app.run_test(size=(100, 36)) as pilot:
+        screen = await show(pilot, *byte("step_1400.1", "step_1600"))
+        await press(pilot, "a")
+        await done(pilot, screen)
+        lock = RunLock(runs / "byte")
+        app.look()
+        await press(pilot, "s")
+        assert "byte is being trained; save into it once that has ended." in text(app)
+        lock.release()
+
+
+async def test_checkpoints_that_cannot_be_averaged_are_refused_in_a_sentence(
+    make_app: Make, runs: Path
+) -> None:
+    other_tokens(runs)
+    app = make_app()
+    async with app.run_test(size=(100, 36)) as pilot:
+        screen = await show(pilot, ("byte", "step_1600"), ("other", "step_600"))
+        await press(pilot, "a")
+        await done(pilot, screen)
+        assert "are not scored on the same windows of one text" in words(app)
 
 
 async def test_letters_and_the_question_mark_list_every_key(make_app: Make, runs: Path) -> None:
