@@ -57,7 +57,7 @@ async def show(pilot: Pilot[str], tokens: int = 40) -> EvolutionScreen:
     await press(pilot, "5")
     playground = pilot.app.screen
     assert isinstance(playground, PlaygroundScreen)
-    await until(pilot, lambda: playground.is_mounted and playground._run is not None)
+    await until(pilot, lambda: playground.is_mounted and playground.bar.run is not None)
     playground.query_one("#max_tokens").value = str(tokens)  # type: ignore[attr-defined]
     await press(pilot, "ctrl+e")
     await until(pilot, lambda: isinstance(pilot.app.screen, EvolutionScreen) and pilot.app.screen.is_mounted)
@@ -241,7 +241,7 @@ async def test_escape_sequences_are_shown_and_never_executed(
         assert "\x1b" in screen.samples[-1].voice.text
         assert "\x1b" not in text(app) and "thee␛[31m and to thy son." in text(app)
         await press(pilot, "w", "ctrl+y")
-        exported = next(tmp_path.glob("evolution-*.md")).read_text()
+        exported = next((tmp_path / "state" / "nexus-tui" / "exports").glob("evolution-*.md")).read_text()
         assert exported == app.clipboard
         assert "\x1b" not in exported and "thee␛\\[31m" in exported
         assert len([one for one in exported.splitlines() if one.startswith("| 1,")]) == 6
@@ -282,7 +282,7 @@ async def test_enter_opens_checkpoint_and_prompt_in_the_playground(make_app: Mak
         await press(pilot, "home", "down", "enter")
         playground = app.screen
         assert isinstance(playground, PlaygroundScreen)
-        assert playground.source is not None and playground.source[1] == "step_400"
+        assert playground.bar.run is not None and playground.source[1] == "step_400"
         assert playground.prompt == "To be, or not to bex"
 
 
