@@ -15,7 +15,6 @@ from nexus_tui.tui.derived import checkpoints
 from nexus_tui.tui.flow import flow
 from nexus_tui.tui.lines import Line, Span, width_of
 from nexus_tui.tui.listing import Column
-from nexus_tui.tui.parting import characters
 from nexus_tui.tui.prompts import Prompt
 from nexus_tui.tui.safe import fit, plain
 from nexus_tui.tui.text_view import wrap
@@ -214,7 +213,7 @@ def _text(voice: Voice) -> list[Span]:
     text, ascii = voice.text, theme.glyphs().ascii
     start = end = len(text)
     if voice.novelty and voice.novelty.longest >= SHORTEST:
-        start, end = characters(voice.raw, *voice.novelty.span)
+        start, end = voice.characters(*voice.novelty.span)
     spans = [(text[:start], "text"), (text[start:end], "note_"), (text[end:], "text")]
     shown = [(visible(words, ascii), role) for words, role in spans if words]
     if voice.live:

@@ -146,9 +146,8 @@ class EvolutionScreen(ModeScreen):
     def _sing(self) -> None:
         """Write what is not written yet, one after another."""
         self._sung = list(self.samples)
-        self._choir = Choir(
-            [[sample.voice] for sample in self._sung], self._seats, share=lambda: self.nexus.sampling_share
-        )
+        app, order = self.nexus, [[sample.voice] for sample in self._sung]
+        self._choir = Choir(order, self._seats, share=lambda: app.sampling_share)
         self._choir.start()
         if self._timer:
             self._timer.resume()
@@ -209,6 +208,11 @@ class EvolutionScreen(ModeScreen):
         sample, view = self.sample, self.query_one("#whole", LinesView)
         width = view.size.width - 2
         view.show(evolution.whole(sample, width) if sample else self._nothing(width), top=top)
+        if self._follows and sample and sample.voice.figures.tokens:
+            # What is being written is in sight; what is written is read from its beginning.
+            place = view.max_scroll_y if sample.voice.live else 0
+            if view.scroll_offset.y != place:
+                view.scroll_to(y=place, animate=False, force=True)
         self.query_one(EvolutionCharts).point_at(sample)
 
     def _nothing(self, width: int) -> list[Line]:
@@ -226,7 +230,9 @@ class EvolutionScreen(ModeScreen):
         if old:
             left.append((f"   {evolution.on_record()} {old} on record", "muted"))
         state: Span = ("done", "good")
-        if self.live and ended < len(written):
+        if self.live and written and not any(voice.figures.tokens for voice in written):
+            state = ("opening", "live")
+        elif self.live and ended < len(written):
             state = (f"writing {ended + 1} of {len(written)}", "live")
         elif self.live:
             state = ("comparing with the training text", "live")

@@ -13,7 +13,7 @@ from nexus_tui.tui.cell import novelty, partings, speed, text_lines, verdict
 from nexus_tui.tui.checkpoint_rows import Row
 from nexus_tui.tui.derived import checkpoints
 from nexus_tui.tui.lines import Line, Span, width_of
-from nexus_tui.tui.parting import Relation, characters
+from nexus_tui.tui.parting import Relation
 from nexus_tui.tui.prompts import Prompt, one_line
 from nexus_tui.tui.safe import fit, plain
 from nexus_tui.tui.voice import Part, Voice
@@ -42,6 +42,12 @@ class Column:
     def row(self) -> Row | None:
         """What is on record about it."""
         return next((row for row in checkpoints(self.run) if row.name == self.name), None)
+
+    @property
+    def tokenizer(self) -> str:
+        """What tells its tokenizer from others; empty if its files are not here."""
+        files = self.row.checkpoint.files if self.row and self.row.checkpoint else {}
+        return str(files.get("tokenizer.json", {}).get("sha256", ""))
 
     def voice(self, prompt: Prompt, settings: dict[str, Any]) -> Voice:
         """A text of this checkpoint, not yet begun; a failed one if its weights are gone."""
@@ -104,7 +110,7 @@ def cells(voices: Sequence[Voice], letters: Sequence[str], reference: int, seen:
     for index in seen.columns:
         voice, relation = voices[index], stand[index]
         places = partings(voice, others if relation is None else [("", relation)])
-        shared = characters(voice.raw, 0, relation.at)[1] if relation and relation.at else 0
+        shared = voice.characters(0, relation.at)[1] if relation and relation.at else 0
         blocks.append(text_lines(voice, seen.width, places, shared))
         feet.append(_foot(voice, relation))
     tallest = max(map(len, blocks), default=0)

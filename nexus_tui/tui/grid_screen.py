@@ -117,9 +117,8 @@ class GridScreen(ModeScreen):
         self.voices = [
             [self._voice(column, prompt, old) for column in self.columns] for prompt in self.prompts
         ]
-        self._choir = Choir(
-            arranged(self.voices, self._seats), self._seats, share=lambda: self.nexus.sampling_share
-        )
+        app, order = self.nexus, arranged(self.voices, self._seats)
+        self._choir = Choir(order, self._seats, share=lambda: app.sampling_share)
         self._choir.start()
         if self._timer:
             self._timer.resume()
@@ -206,9 +205,16 @@ class GridScreen(ModeScreen):
         hidden = len(self.columns) - len(self._view.columns)
         if hidden:
             left.append((f"   {hidden} not in sight", "muted"))
+        if len({column.tokenizer for column in self.columns} - {""}) > 1:
+            # The same position is another place of the text, so the draws are not the same either.
+            left.append(("   tokenizers differ: compare bits/byte", "warn"))
         state: Span = ("done", "good")
-        if self.live:
-            state = (f"writing {min(ended + 1, len(many))} of {len(many)}", "live")
+        if self.live and not any(voice.figures.tokens for voice in many):
+            state = ("opening", "live")
+        elif self.live and ended < len(many):
+            state = (f"writing {ended + 1} of {len(many)}", "live")
+        elif self.live:
+            state = ("comparing with the training text", "live")
         elif any(voice.state == "stopped" for voice in many):
             state = ("stopped", "warn")
         right: list[Span] = [(f"seed {self.settings.get('seed', 0)}   ", "muted"), state, (" ", "text")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
@@ -52,6 +53,7 @@ class Voice:
         """Where each token ends, in bytes of the text."""
         self._texts: list[str] = [part.recorded] if part.recorded else []
         self._bytes = bytearray((part.recorded or "").encode())
+        self._before = _unfinished(part.prompt)
 
     @property
     def live(self) -> bool:
@@ -86,7 +88,7 @@ class Voice:
     def cut(self) -> None:
         """A stop text ended it: forget its bytes, which are not shown."""
         shown, whole = len(self.text), self.raw
-        end = next((end for end in range(len(whole)) if characters(whole, 0, end + 1)[1] > shown), None)
+        end = next((end for end in range(len(whole)) if self.characters(0, end + 1)[1] > shown), None)
         if end is not None:
             self._bytes = bytearray(whole[:end])
             self.ends = [*(at for at in self.ends if at < end), end]
@@ -100,5 +102,19 @@ class Voice:
         found = token_at(self.ends, at)
         if found is None:
             return None
-        first, end = characters(self.raw, *found)
+        first, end = self.characters(*found)
         return (first, end) if first < len(self.text) else None
+
+    def characters(self, start: int, end: int) -> tuple[int, int]:
+        """First character and end of what bytes `start` to `end` are part of."""
+        before = len(self._before)
+        return characters(self._before + self.raw, before + start, before + end)
+
+
+def _unfinished(prompt: str | bytes) -> bytes:
+    """The beginning of a character that a prompt ends amid: the text completes it."""
+    if isinstance(prompt, str):
+        return b""
+    decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+    decoder.decode(prompt)
+    return decoder.getstate()[0]

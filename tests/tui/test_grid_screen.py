@@ -14,6 +14,7 @@ from textual.pilot import Pilot
 from typer.testing import CliRunner
 
 from nexus_tui.cli import app as shell
+from nexus_tui.data.tokenizer import train_bpe
 from nexus_tui.lm.generation import Sampling
 from nexus_tui.lm.hybrid import HybridLM
 from nexus_tui.lm.pretrained import load_model, save_model
@@ -30,13 +31,13 @@ from nexus_tui.tui.voice import Voice
 from nexus_tui.tui.writer import Figures
 from tests.tui.conftest import FakeNovelty, ready, until
 from tests.tui.screens import line, press, text
-from tests.tui.trained import Trained, branched
+from tests.tui.trained import TINY, Trained, branched, writing_letters
 
 Make = Callable[..., NexusApp]
 
 
-def reweigh(run: Path, name: str, change: Callable[[HybridLM], None]) -> None:
-    """Give a checkpoint other weights, its manifest telling the truth about them."""
+def reweigh(run: Path, name: str, change: Callable[[HybridLM], HybridLM | None], tokenizer: str = "") -> None:
+    """Give a checkpoint other weights and perhaps a tokenizer, its manifest telling the truth about them."""
     import json
 
     from nexus_tui.runs.checkpoints import file_sha256
@@ -44,8 +45,10 @@ def reweigh(run: Path, name: str, change: Callable[[HybridLM], None]) -> None:
     folder = run / "checkpoints" / name
     model = load_model(folder)
     with torch.no_grad():
-        change(model)
+        model = change(model) or model
     save_model(model, folder)
+    if tokenizer:
+        (folder / "tokenizer.json").write_text(tokenizer)
     manifest = json.loads((folder / "manifest.json").read_text())
     for file, entry in manifest["files"].items():
         entry |= {"bytes": (folder / file).stat().st_size, "sha256": file_sha256(folder / file)}
@@ -192,6 +195,52 @@ async def test_marked_checkpoints_are_the_columns_with_their_letters(
         await press(pilot, "3", "home", "space", "down", "space", "down", "space", "up", "space")
         screen = await show(pilot)
         assert [(c.letter, c.name) for c in screen.columns] == [("A", "step_200"), ("C", "step_600")]
+
+
+async def test_texts_of_other_tokenizers_part_by_bytes(make_app: Make, trained: Trained) -> None:
+    tokenizer = train_bpe("the king and the queen and the sea\n" * 20, 300)
+    words = [tokenizer.token_to_id(word) for word in ("the", "Ġthe", "Ġking", "Ġqueen", "Ġand")]
+
+    size = tokenizer.get_vocab_size()
+
+    def writing_words(_: HybridLM) -> HybridLM:
+        model = writing_letters(600, TINY.model_copy(update={"vocab_size": size}))
+        model.lm_head.weight.fill_(-1.0)
+        model.lm_head.weight[words] = 1.0
+        return model
+
+    reweigh(trained.folder, "step_600", writing_words, tokenizer.to_str())
+    app = make_app(trained)
+    async with app.run_test(size=(120, 36)) as pilot:
+        screen = await show(pilot, tokens=20)
+        row = (await written(pilot, screen))[0]
+        assert "tokenizers differ: compare bits/byte" in text(app)
+        assert len(row[0].ends) == len(row[1].ends) == 20
+        assert len(row[0].raw) == 20 < len(row[1].raw)
+        at = row[1].against(row[0]).at
+        start, end = row[1].token(at)  # type: ignore[misc]
+        assert row[1].text[start:end] in ("the", " the", " king", " queen", " and")
+        assert row[0].token(at) == (at, at + 1)
+        assert row[1].figures.bytes == len(row[1].raw)
+
+
+async def test_a_prompt_that_ends_amid_a_character_is_completed(make_app: Make, trained: Trained) -> None:
+    def completing(model: HybridLM) -> None:
+        model.lm_head.weight.fill_(-1.0)
+        model.lm_head.weight[[0x97, 0xA5]] = 1.0
+
+    reweigh(trained.folder, "step_600", completing)
+    app = make_app(trained)
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await show(pilot, tokens=10)
+        screen.prompts[0] = "日".encode()[:1]
+        await press(pilot, "ctrl+r")
+        voice = (await written(pilot, screen))[0][1]
+        assert len(voice.raw) == 10 and len(voice.text) == 9
+        assert voice.characters(0, 1) == voice.characters(1, 2) == (0, 1)
+        assert voice.characters(2, 3) == (1, 2)
+        await press(pilot, "e")
+        assert "no UTF-8 text" in text(app)
 
 
 # Moving ------------------------------------------------------------------------------------------------

@@ -25,9 +25,9 @@ START = datetime(2026, 1, 12, 20, 0, tzinfo=UTC)
 WINDOWS = 64
 
 
-def writing_letters(step: int) -> HybridLM:
+def writing_letters(step: int, config: JambaConfig = TINY) -> HybridLM:
     """A model that draws from LETTERS, each as probable as the others: the same text on every machine."""
-    model = HybridLM(TINY)
+    model = HybridLM(config)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             parameter.fill_(1.0 if name.endswith("layernorm.weight") else 0.0)
