@@ -30,6 +30,8 @@ COLUMNS = (
 )
 """What stands before each text."""
 GAP = 2
+AVERAGE = "m"
+"""The sign of an average, as in the chart of the checkpoints."""
 SHORTEST = 8
 """Bytes of a copied span that is worth showing."""
 
@@ -56,6 +58,11 @@ class Sample:
     def abandoned(self) -> bool:
         """Whether a resume has left its checkpoint behind."""
         return self.row is not None and self.row.abandoned
+
+    @property
+    def averaged(self) -> bool:
+        """Whether its checkpoint is an average of others."""
+        return self.row is not None and self.row.averaged
 
 
 def recorded(run: Run) -> dict[tuple[int, int], dict[str, SampledEvent]]:
@@ -157,6 +164,8 @@ def lines(sample: Sample, width: int, tall: int) -> list[Line]:
 def _sign(sample: Sample) -> str:
     if sample.recorded:
         return f"{on_record()} "
+    if sample.averaged:
+        return f"{AVERAGE} "
     return f"{theme.glyphs().cross} " if sample.abandoned else ""
 
 
@@ -185,7 +194,8 @@ def whole(sample: Sample, width: int) -> list[Line]:
     """All of a text and of what is known of it, the longest copied span underlined."""
     voice, glyphs = sample.voice, theme.glyphs()
     star = f"{glyphs.star} " if sample.best else ""
-    head: list[Span] = [(f"{star}{sample.step:,}", "best!" if star else "text!")]
+    called = plain(sample.name) if sample.averaged else f"{sample.step:,}"
+    head: list[Span] = [(f"{star}{called}", "best!" if star else "text!")]
     if sample.recorded:
         event = sample.recorded
         head.append((f"   on record, temperature {event.temperature:g}, seed {event.seed}", "muted"))
@@ -195,7 +205,7 @@ def whole(sample: Sample, width: int) -> list[Line]:
             (f"   {figures.tokens:,} tokens   {format.speed(figures.speed)}", "muted"),
             (f"   {format.loss(figures.bits_per_byte)} bits/byte", "text"),
         ]
-    if sample.abandoned:
+    if sample.abandoned and not sample.averaged:
         head.append((f"   {glyphs.cross} abandoned by a resume", "muted"))
     found = voice.novelty
     if found and found.longest >= SHORTEST:

@@ -12,7 +12,7 @@ from textual.containers import Container
 
 from nexus_tui.tui import format
 from nexus_tui.tui.chart import Chart, Curve, Legend
-from nexus_tui.tui.evolution import Sample
+from nexus_tui.tui.evolution import AVERAGE, Sample
 from nexus_tui.tui.run_chart import RunPlot
 
 
@@ -86,20 +86,33 @@ class EvolutionCharts(Container):
 
 def _curves(figure: Figure, samples: Sequence[Sample]) -> tuple[list[Curve], list[Legend]]:
     """What counts, joined; what a resume has abandoned, faintly; the true best as a star."""
+    trained = [sample for sample in samples if not sample.averaged]
     groups = {
-        "abandoned": ([sample for sample in samples if sample.abandoned], "dots"),
-        "kept": ([sample for sample in samples if not sample.abandoned], "dots"),
-        "best": ([sample for sample in samples if sample.best], "star"),
+        "abandoned": ([sample for sample in trained if sample.abandoned], "dots", figure.color),
+        "average": ([sample for sample in samples if sample.averaged], "dots", "note"),
+        "kept": ([sample for sample in trained if not sample.abandoned], "dots", figure.color),
+        "best": ([sample for sample in samples if sample.best], "star", "best"),
     }
     curves, legend = [], []
-    for name, (members, marker) in groups.items():
+    for name, (members, marker, color) in groups.items():
         points = [(float(one.step), value) for one in members if math.isfinite(value := figure.value(one))]
         if not points:
             continue
         x, y = (np.array(column) for column in zip(*points, strict=True))
-        color = "best" if marker == "star" else figure.color
-        dim, version = name == "abandoned", tuple(points)
-        curves.append(Curve(name, x, y, color, marker, dim=dim, label="", version=version))  # type: ignore[arg-type]
-        if name != "abandoned":
+        curves.append(
+            Curve(
+                name,
+                x,
+                y,
+                color,
+                marker,  # type: ignore[arg-type]
+                joined=name != "average",
+                sign=AVERAGE if name == "average" else None,
+                dim=name == "abandoned",
+                label="",
+                version=tuple(points),
+            )
+        )
+        if name in ("kept", "best"):
             legend.append(Legend(marker, color, figure.format(points[-1][1])))
     return curves, legend

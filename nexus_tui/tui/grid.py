@@ -149,13 +149,13 @@ def title(number: int, prompt: Prompt, width: int, here: bool) -> Line:
 
 def head(column: Column, reference: bool, here: bool, said: Span, width: int, several: bool) -> list[Line]:
     """The two lines above a column: letter, step and loss; run and how its texts stand to the reference."""
-    row, palette = column.row, theme.glyphs()
+    row = column.row
     evaluation = row.evaluation if row else None
-    star = f"{palette.star} " if row and row.best else ""
-    step = f"{star}{row.step:,}" if row else plain(column.name)
+    star = f"{theme.glyphs().star} " if row and row.best else ""
+    called = f"{row.step:,}" if row and not row.averaged else plain(column.name)
     first: list[Span] = [
         (f" {column.letter} ", "live~" if here else "text!"),
-        (f" {step}", "best!" if star else "text!"),
+        (f" {star}{called}", "best!" if star else "text!"),
     ]
     if evaluation:
         first.append((f"   {format.loss(evaluation.loss)} nats/token", "muted"))

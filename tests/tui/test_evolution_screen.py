@@ -15,7 +15,8 @@ from nexus_tui.training.sampling import Sampler
 from nexus_tui.tui import choir
 from nexus_tui.tui.app import NexusApp
 from nexus_tui.tui.chart import Chart
-from nexus_tui.tui.evolution import samples
+from nexus_tui.tui.evolution import lines, samples, whole
+from nexus_tui.tui.evolution_charts import FIGURES, _curves
 from nexus_tui.tui.evolution_screen import EvolutionScreen
 from nexus_tui.tui.playground_screen import PlaygroundScreen
 from nexus_tui.tui.rows_view import RowsView
@@ -348,3 +349,14 @@ def test_picture(
 
     gone(trained, "step_200", "step_400")
     assert snap_compare(make_app(trained, theme_name=theme), terminal_size=size, run_before=before)
+
+
+def test_an_average_has_a_sign_and_a_point_of_its_own(trained: Trained) -> None:
+    name = trained.average(["step_1400.1", "step_1600"], 1.527)
+    found = samples(Run(trained.folder), "To be", {})
+    average = next(sample for sample in found if sample.name == name)
+    assert average.best and not average.recorded
+    assert "m 1,600" in "".join(words for words, _ in lines(average, 80, 1)[0])
+    assert whole(average, 80)[0][0][0] == f"★ {name}"
+    curves, _ = _curves(FIGURES[3], found)
+    assert {curve.name: len(curve.x) for curve in curves}["average"] == 1
