@@ -21,7 +21,7 @@ from nexus_tui.tui.keybar import KeyBar
 from nexus_tui.tui.keys import Where, bindings
 from nexus_tui.tui.lines import Line, Lines, Span, spread
 from nexus_tui.tui.lines_view import LinesView
-from nexus_tui.tui.prompt_dialog import PromptDialog
+from nexus_tui.tui.prompt_dialog import PromptDialog, can_edit
 from nexus_tui.tui.prompts import Prompt, one_line, shown
 from nexus_tui.tui.rows_view import RowsView
 from nexus_tui.tui.safe import plain
@@ -300,7 +300,7 @@ class EvolutionScreen(ModeScreen):
 
     def action_ask(self) -> None:
         """Ask for another prompt."""
-        text = shown(self.prompt) if isinstance(self.prompt, str) else ""
+        text = shown(self.prompt) if can_edit(self.prompt) else ""
         self.nexus.push_screen(PromptDialog("A prompt for every checkpoint", text), self._asked)
 
     def _asked(self, prompt: str | None) -> None:
@@ -321,8 +321,7 @@ class EvolutionScreen(ModeScreen):
         self.dismiss()
         playground = cast(PlaygroundScreen, self.nexus.screen_stack[0])
         playground.choose(self.run, sample.name)
-        if isinstance(self.prompt, str):
-            playground.open_prompt(self.prompt)
+        playground.open_prompt(self.prompt)
 
     def markdown(self) -> str:
         """All texts and figures as a Markdown table."""

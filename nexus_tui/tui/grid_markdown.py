@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 from nexus_tui.tui import format
 from nexus_tui.tui.cell import Parting, text_spans, verdict
@@ -50,9 +51,14 @@ def figures_cells(voice: Voice, relation: Relation | None) -> list[str]:
 FIGURES = ("against the reference", "tok/s", "bits/byte", "copied, bytes", "repeated", "known words")
 
 
-def settings_line(settings: dict[str, object]) -> str:
+def settings_line(settings: dict[str, Any]) -> str:
     """The settings as `temperature 0.8, seed 0`."""
-    return ", ".join(f"{name.replace('_', ' ')} {escaped(str(value))}" for name, value in settings.items())
+    said = [
+        f"{name.replace('_', ' ')} {escaped(' or '.join(map(repr, value)) if name == 'stop' else str(value))}"
+        for name, value in settings.items()
+        if name != "stop" or value
+    ]
+    return ", ".join(said)
 
 
 def prompt_cell(prompt: Prompt) -> str:

@@ -20,7 +20,7 @@ from nexus_tui.tui.keys import Where, bindings
 from nexus_tui.tui.lines import Line, Lines, Span, spread
 from nexus_tui.tui.lines_view import LinesView
 from nexus_tui.tui.marks import MOST, Marked
-from nexus_tui.tui.prompt_dialog import PromptDialog
+from nexus_tui.tui.prompt_dialog import PromptDialog, can_edit
 from nexus_tui.tui.prompts import Prompt, shown
 from nexus_tui.tui.screen import ModeScreen
 from nexus_tui.tui.seats import Seats
@@ -268,8 +268,8 @@ class GridScreen(ModeScreen):
             return "This is the only column; [ and ] choose another checkpoint."
         if action == "more" and len(self.columns) == MOST:
             return f"There are {MOST} columns, which is as many as there can be; - removes one."
-        if action == "edit" and isinstance(self.prompts[self.row], bytes):
-            return "This prompt is a file that is no UTF-8 text; a adds another prompt."
+        if action == "edit" and not can_edit(self.prompts[self.row]):
+            return "This prompt is too long or too strange for an editor; a adds another one."
         return ""
 
     def action_seed(self) -> None:
@@ -364,8 +364,7 @@ class GridScreen(ModeScreen):
         self.dismiss()
         playground = self.nexus.screen_stack[0]
         playground.choose(column.run, column.name)  # type: ignore[attr-defined]
-        if isinstance(prompt, str):
-            playground.open_prompt(prompt)  # type: ignore[attr-defined]
+        playground.open_prompt(prompt)  # type: ignore[attr-defined]
 
     def action_back(self) -> None:
         """Stop writing; else back to the playground."""

@@ -45,8 +45,6 @@ class Key:
     """Whether the command palette lists it."""
     listed: bool = True
     """Whether `?` lists it; not where another key's line speaks for both."""
-    first: bool = False
-    """Whether it acts where a text is edited too, though the editor has this key for itself."""
 
     @property
     def method(self) -> str:
@@ -176,7 +174,7 @@ TABLE: tuple[Key, ...] = (
     Key("playground.before", "left_square_bracket", "step(-1)", "checkpoint", "The checkpoint before, or after.", "playground", 16, "[ ]"),
     Key("playground.after", "right_square_bracket", "step(1)", "next checkpoint", "The checkpoint after.", "playground", sign="]", listed=False),
     Key("playground.grid", "ctrl+g", "grid", "grid", "The marked checkpoints and several prompts beside each other, with the same draws.", "playground", 4),
-    Key("playground.evolution", "ctrl+e", "evolution", "evolution", "This prompt at every checkpoint of the run.", "playground", 5, first=True),
+    Key("playground.evolution", "ctrl+e", "evolution", "evolution", "This prompt at every checkpoint of the run.", "playground", 5),
     # -- grid -------------------------------------------------------------------------------------------
     Key("grid.seed", "n,ctrl+n", "seed", "seed", "Write all of it with the next seed.", "grid", 1),
     Key("grid.left", "left,h", "column(-1)", "column", "The column to the left or right.", "grid", 2, "←→", palette=False),
@@ -265,7 +263,7 @@ def bindings(where: Where) -> list[BindingType]:
             show=False,
             id=key.id,
             tooltip=key.help,
-            priority=key.first,
+            priority=False,
         )
         for key in keys_at(where)
         if key.keys

@@ -375,6 +375,7 @@ class PlaygroundScreen(ModeScreen):
         if settings is not None:
             columns = marked_columns(self.nexus.marks.all) or first_columns(self.source)
             prompts = [self.prompt, *(fixed_prompts(self.bar.run) if self.bar.run else [])]
+            settings |= {"stop": self.stop}
             self.nexus.push_screen(GridScreen(columns, list(dict.fromkeys(prompts)), settings))
 
     def action_evolution(self) -> None:
@@ -383,6 +384,7 @@ class PlaygroundScreen(ModeScreen):
         if run and settings is not None:
             first = begins_with(run)
             prompts = [*([] if first is None else [first]), self.prompt, *fixed_prompts(run)]
+            settings |= {"stop": self.stop}
             self.nexus.push_screen(EvolutionScreen(run, list(dict.fromkeys(prompts)), settings))
 
     # Taking along ----------------------------------------------------------------------------------------

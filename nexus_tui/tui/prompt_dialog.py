@@ -9,7 +9,14 @@ from textual.widgets import Static
 
 from nexus_tui.tui.copying import state_folder
 from nexus_tui.tui.dialogs import Dialog
+from nexus_tui.tui.long_prompt import editable
 from nexus_tui.tui.prompt_editor import History, PromptEditor
+from nexus_tui.tui.prompts import Prompt
+
+
+def can_edit(prompt: Prompt) -> bool:
+    """Whether an editor shows a prompt as it is."""
+    return isinstance(prompt, str) and editable(prompt)
 
 
 class PromptDialog(Dialog[str]):
@@ -33,6 +40,7 @@ class PromptDialog(Dialog[str]):
         with Vertical(classes="panel"):
             yield Static(self.ink((self._title, "text!")), classes="title")
             yield PromptEditor(History(state_folder() / "prompts.jsonl"))
+            yield Static(classes="wrong")
             keys = (("^r", " writes   "), ("alt+↑↓", " earlier prompts   "), ("esc", " back"))
             parts = [part for key, does in keys for part in ((key, "live!"), (does, "muted"))]
             yield Static(self.ink(*parts))
@@ -42,6 +50,11 @@ class PromptDialog(Dialog[str]):
         editor = self.query_one(PromptEditor)
         editor.write(self._prompt)
         editor.focus()
+
+    def on_prompt_editor_refused(self, _: PromptEditor.Refused) -> None:
+        """Something was pasted that is not for an editor."""
+        said = "This text is too long or too strange for an editor; open it as a file in the playground."
+        self.query_one(".wrong", Static).update(self.ink((said, "warn")))
 
     def action_take(self) -> None:
         """Answer with what is there."""

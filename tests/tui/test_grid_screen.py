@@ -240,7 +240,7 @@ async def test_a_prompt_that_ends_amid_a_character_is_completed(make_app: Make, 
         assert voice.characters(0, 1) == voice.characters(1, 2) == (0, 1)
         assert voice.characters(2, 3) == (1, 2)
         await press(pilot, "e")
-        assert "no UTF-8 text" in text(app)
+        assert "too strange for an editor" in text(app)
 
 
 # Moving ------------------------------------------------------------------------------------------------
