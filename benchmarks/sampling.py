@@ -3,8 +3,8 @@
 Speed: tokens of one stream, greedy, against transformers' generate on the same folder (the same text, which
 is asserted), and against the bound of reading every weight once a token, at the bandwidth with which one
 thread reads as many bytes over and over. Slow-down: training steps with a sampler in another thread, by the
-share of a core that it may use; `--repetitions` rounds of one step each, so that a neighbour who comes or
-goes is in few of them.
+share of a core that it may use; many rounds of one short step each, so that a neighbour who comes or goes is
+in few of them.
 
 Wall clock and, for what runs on one thread, its processor time, which a busy neighbour disturbs less.
 """
@@ -22,7 +22,7 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from benchmarks.harness import Timing, in_turn, table
-from benchmarks.peers import BATCH, WINDOW, training_step
+from benchmarks.peers import WINDOW, training_step
 from nexus_tui.data.tokenizer import byte_tokenizer
 from nexus_tui.lm.config import JambaConfig
 from nexus_tui.lm.drawing import Sampling
@@ -33,6 +33,7 @@ from nexus_tui.training.sampling import Sampler
 PROMPT = "To be, or not to be"
 TOKENS = 200
 SHARES = (0.25, 1.0)
+BATCH = 4
 
 
 def weight_bytes(model: HybridLM) -> int:
@@ -112,22 +113,12 @@ class Beside:
         self._thread.start()
 
     def _write(self) -> None:
-        while not self._over.is_set():  # a prompt of two chunks, then a text
-            pieces = self._sampler.stream(
-                "To be " * 100,
-                Sampling(max_tokens=TOKENS),
-                share=self._share,
-                progress=self._hold,
-            )
-            for _ in pieces:
-                self._tokens += 1
-                self._processor = time.thread_time()
-                self._wanted.wait()
-                if self._over.is_set():
-                    break
-
-    def _hold(self, *_: int) -> None:
-        self._wanted.wait()
+        for _ in self._sampler.stream(PROMPT, Sampling(max_tokens=10**9), share=self._share):
+            self._tokens += 1
+            self._processor = time.thread_time()
+            self._wanted.wait()
+            if self._over.is_set():
+                break
 
     @contextmanager
     def on(self) -> Iterator[None]:
@@ -194,14 +185,14 @@ def _judged(alone: Timing, beside: Timing) -> str:
 def main() -> None:
     """Print both tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--repetitions", type=int, default=21)
+    parser.add_argument("--repetitions", type=int, default=60)
     parser.add_argument("--checkpoint", type=Path, help="a checkpoint's folder (default: a new model)")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = arguments.checkpoint or Path(temporary)
         if arguments.checkpoint is None:
             save_model(HybridLM(JambaConfig(), seed=1), folder)
-        speed(folder, max(arguments.repetitions // 4, 3))
+        speed(folder, max(arguments.repetitions // 12, 3))
         print()
         slow_down(folder, arguments.repetitions)
 
