@@ -10,7 +10,10 @@ import pexpect
 import pyte
 import pytest
 
+from nexus_tui.config import RunConfig
+from nexus_tui.runs.comparison import Subject, compare
 from nexus_tui.runs.run import Run
+from nexus_tui.training.session import Session
 
 ROWS, COLUMNS = 24, 80
 
@@ -137,3 +140,47 @@ def test_quitting_while_training_saves_and_the_run_resumes(
     run.refresh()
     assert run.state == "stopped"
     assert [branch.start for branch in run.branches] == [0, stopped_at]
+
+
+def test_checkpoints_are_compared_by_keyboard(
+    terminal: Callable[..., Terminal], tmp_path: Path, small: RunConfig
+) -> None:
+    """Every section of the compare screen on real weights, then an average that is saved."""
+    session = Session.start(tmp_path / "runs", small, "mine")
+    session.join()
+    assert session.error is None, session.error
+    run = Run(tmp_path / "runs" / "mine")
+    before, newest = list(run.checkpoints)[-2:]
+    screen = terminal(str(tmp_path / "runs"))
+    screen.wait("mine")
+    screen.press("\r", "3")
+    screen.wait("is the best of 3")
+    screen.press("\x1b[F", " ", "\x1b[A", " ", "c")
+    text = screen.wait("compare 2 checkpoints of mine")
+    (pair,) = compare([Subject(run, newest), Subject(run, before)]).pairs
+    assert ("cannot be told apart" if pair.verdict == "undecided" else "is better than") in text
+    for name in (before, newest):
+        assert f"{Subject(run, name).loss:.4f}" in text
+    screen.press("\t")
+    screen.wait(r"A . +\d\.\d{4} +\d\.\d{4} +-?\d\.\d{4} nats/token *\n *B . +\d\.\d{4}")
+    screen.press("\t")
+    screen.wait(r"letter inside a word +\d+ %")
+    screen.press("i")
+    screen.wait(r"token +1 “")
+    screen.press("\x1b[B", "\x1b[B", "\r", "\x1b[C")
+    screen.wait(r"token +2 “")
+    screen.press("l")
+    screen.wait(r"how far the weights moved from A . to B")
+    screen.wait("inside, over the first")
+    screen.press("a")
+    screen.wait(r"uniform average +\d\.\d{4} ±")
+    screen.press("s", "soup", "\r")
+    screen.wait("Saved soup in mine")
+    screen.press("w")
+    screen.wait("Written to ")
+    screen.press("\x1b")
+    screen.wait("average of 2")
+    screen.press("q")
+    screen.process.expect(pexpect.EOF, timeout=20)
+    run.refresh()
+    assert len(run.saved["soup"].parents) == 2

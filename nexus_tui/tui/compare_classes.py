@@ -18,7 +18,7 @@ from nexus_tui.tui.safe import fit, plain
 
 TOKENS = 40
 """Tokens that are listed, those that contribute most."""
-_NAME, _SHARE, _APART = 22, 6, 9
+_NAME, _SHARE, _APART = 23, 7, 9
 
 
 class ClassesSection(Section):

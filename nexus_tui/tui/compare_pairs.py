@@ -36,12 +36,12 @@ def _matrix(c: Comparing, width: int) -> list[Line]:
     """The row against the column: its loss less the column's, and what the test says."""
     cell = _WIDE if 7 + _WIDE * len(c.rows) <= width else _NARROW
     words = WORDS if cell == _WIDE else SIGNS
-    legend = "the row against the column, in " + c.unit
+    legend = "row against column, " + c.unit
     if words is SIGNS:
-        legend += ": < better, > worse, ≈ cannot be told, = same weights"
+        legend += ": < better, > worse, ≈ cannot be told, = same"
     head: list[Span] = [(" " * 6, "text")]
     head += [(fit(row.title[0], cell, right=True), row.title[1]) for row in c.rows]
-    lines: list[Line] = [((legend, "muted"),), tuple(head)]
+    lines: list[Line] = [*flow([(legend, "muted")], width), tuple(head)]
     for a, row in enumerate(c.rows):
         spans: list[Span] = [row.title, (" " * 3, "text")]
         spans += [_cell(c.against(b, a) if a != b else None, words, cell) for b in range(len(c.rows))]
@@ -64,8 +64,9 @@ def _cell(pair: Pair | None, words: dict[str, str], width: int) -> Span:
 
 
 def _list(c: Comparing, width: int) -> list[Line]:
-    """A line a pair, the better one first: verdict, difference, interval, and the interval as a picture."""
-    pairs = [_ordered(pair) for pair in c.comparison.pairs]
+    """A line a pair, those of the best first, the better one at the left: verdict, difference, interval."""
+    first = sorted(c.comparison.pairs, key=lambda pair: c.best not in (pair.a, pair.b))
+    pairs = [_ordered(pair) for pair in first]
     tested = [pair for pair in pairs if pair.blocks]
     lines: list[Line] = []
     if tested:

@@ -126,6 +126,8 @@ def _worse(c: Comparing, pairs: dict[int, Pair], worse: list[int]) -> list[Span]
     if len(worse) > LISTED and len(units) == 1:
         means = [pairs[place].mean for place in worse]
         how = f"{min(means):.4f} to {max(means):.4f} {units.pop()}"
+        if len(worse) == len(c.rows) - 1:
+            return [(f"; every other one is worse, by {how}", "text")]
         return [("; ", "text"), *_letters(c, worse), (f" are worse by {how}", "text")]
     spans: list[Span] = []
     for index, place in enumerate(sorted(worse, key=lambda place: pairs[place].mean)):
