@@ -13,9 +13,6 @@ from nexus_tui.tui.safe import plain
 from nexus_tui.tui.voice import Voice
 from nexus_tui.untrusted import visible
 
-FIGURES = 3
-"""Lines of figures under each text."""
-
 
 @dataclass(frozen=True)
 class Parting:
@@ -45,12 +42,12 @@ def text_spans(voice: Voice, places: Sequence[Parting], shared: int = 0) -> list
     spans: list[Span] = []
     at = 0
 
-    def take(end: int, mark: str = "") -> None:
+    def take(end: int, mark: bool = False) -> None:
         nonlocal at
         for stop in (min(max(shared, at), end), end):
             if stop > at:
-                role = "muted" if at < shared else "text"
-                spans.append((visible(text[at:stop], ascii), f"{'live!' if mark else role}{mark}"))
+                words, role = visible(text[at:stop], ascii), "muted" if at < shared else "text"
+                spans.append((_solid(words) if mark else words, "live!_" if mark else role))
                 at = stop
 
     for place in places:
@@ -58,11 +55,19 @@ def text_spans(voice: Voice, places: Sequence[Parting], shared: int = 0) -> list
             continue
         take(place.start)
         spans.append((f"{place.label}{theme.glyphs().part}", "live!"))
-        take(place.end, "_")
+        take(place.end, mark=True)
     take(len(text))
     if voice.live and voice.state != "waiting":
         spans.append(("_" if ascii else "▌", "live"))
     return spans
+
+
+def _solid(token: str) -> str:
+    """A token that can be seen, also one of white space alone."""
+    if not token.isspace():
+        return token
+    space, line_break = ("_", "\\n") if theme.glyphs().ascii else ("␣", "⏎")
+    return token.replace(" ", space).replace("\n", f"{line_break}\n")
 
 
 def text_lines(voice: Voice, width: int, places: Sequence[Parting] = (), shared: int = 0) -> list[Line]:

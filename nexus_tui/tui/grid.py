@@ -20,6 +20,8 @@ from nexus_tui.tui.voice import Part, Voice
 
 NARROWEST = 34
 """Cells that a column needs."""
+ONE_LINE = 70
+"""Cells in which all figures of a text are on one line."""
 BETWEEN = 3
 """Cells between two columns, with a rule in the middle."""
 
@@ -112,16 +114,20 @@ def cells(voices: Sequence[Voice], letters: Sequence[str], reference: int, seen:
         places = partings(voice, others if relation is None else [("", relation)])
         shared = voice.characters(0, relation.at)[1] if relation and relation.at else 0
         blocks.append(text_lines(voice, seen.width, places, shared))
-        feet.append(_foot(voice, relation))
+        feet.append(_foot(voice, relation, seen.width))
     tallest = max(map(len, blocks), default=0)
     gaps = [[()] * (tallest + 1 - len(block)) for block in blocks]
     return [[*block, *gap, *foot] for block, gap, foot in zip(blocks, gaps, feet, strict=True)]
 
 
-def _foot(voice: Voice, relation: Relation | None) -> list[Line]:
+def _foot(voice: Voice, relation: Relation | None, width: int) -> list[Line]:
+    """How a text stands to the reference, and its figures, on one line where there is room."""
+    figures = [tuple(speed(voice)), tuple(novelty(voice))]
+    if width >= ONE_LINE:
+        figures = [(*figures[0], ("   ", "text"), *figures[1])]
     if voice.state in ("waiting", "failed"):
-        return [(), (), ()]
-    return [(verdict(voice, relation),), tuple(speed(voice)), tuple(novelty(voice))]
+        return [(), *[()] * len(figures)]
+    return [(verdict(voice, relation),), *figures]
 
 
 def beside(blocks: Sequence[Sequence[Line]], width: int) -> list[Line]:

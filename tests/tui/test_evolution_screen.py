@@ -283,7 +283,7 @@ async def test_enter_opens_checkpoint_and_prompt_in_the_playground(make_app: Mak
         await press(pilot, "home", "down", "enter")
         playground = app.screen
         assert isinstance(playground, PlaygroundScreen)
-        assert playground.bar.run is not None and playground.source[1] == "step_400"
+        assert playground.source is not None and playground.source[1] == "step_400"
         assert playground.prompt == "To be, or not to bex"
 
 
