@@ -184,3 +184,41 @@ def test_checkpoints_are_compared_by_keyboard(
     screen.process.expect(pexpect.EOF, timeout=20)
     run.refresh()
     assert len(run.saved["soup"].parents) == 2
+
+
+def test_many_texts_by_keyboard(terminal: Callable[..., Terminal], tmp_path: Path, small: RunConfig) -> None:
+    """Mark two checkpoints, write with both, the same one twice, then the prompt at every checkpoint."""
+    session = Session.start(tmp_path / "runs", small, "mine")
+    session.join()
+    assert session.error is None
+    screen = terminal(str(tmp_path / "runs"))
+    screen.wait("mine")
+    screen.press("\r", "3", "\x1b[H", " ", "\x1b[B", " ", "5")
+    screen.wait("temperature")
+    screen.press("\x07")  # ctrl+g
+    screen.wait(r"2 checkpoints × 2 prompts.* done")
+    text = screen.wait("reference")
+    assert re.search(r"A +(★ )?4 .*B +(★ )?8 ", text)
+    assert "known" in text and "bits/byte" in text
+    screen.press("\x1b[C", "-", "+")
+    screen.wait(r" done")
+    screen.wait("no difference")
+    screen.press("n")
+    screen.wait(r"seed 1 +done")
+    screen.press("a", "Shall I", "\x12")
+    screen.wait(r"2 checkpoints × 3 prompts.* done")
+    screen.press("w")
+    screen.wait("Written to")
+    grid = next((tmp_path / "state" / "nexus-tui" / "exports").glob("grid-*.md")).read_text()
+    assert grid.count("| Shall I | ") == 3
+    screen.press("\x1b")
+    screen.wait("temperature")
+    screen.press("\x05")  # ctrl+e
+    screen.wait(r"evolution +mine +3 checkpoints.* done")
+    screen.press("\x1b[H", "\t", "]", "\r")
+    screen.wait("temperature")
+    screen.wait("Shall")
+    screen.press("\x1b", "\x1b", "q")
+    screen.process.expect(pexpect.EOF, timeout=20)
+    screen.process.close()
+    assert screen.process.exitstatus == 0
