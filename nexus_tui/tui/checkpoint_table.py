@@ -99,10 +99,7 @@ class CheckpointTable(Listing):
         By checkpoint name, `marks` stand in place of the weights, and `marked` are the letters of those that
         are to be compared.
         """
-        columns = _columns(lineage=any(row.lineage for row in rows))
-        if columns != self._all:
-            self._all = columns
-            self.on_resize()
+        self.show_columns(_columns(lineage=any(row.lineage for row in rows)))
         following = self.current == self._followed
         letters = marked or {}
         self.show(

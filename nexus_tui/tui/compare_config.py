@@ -40,4 +40,6 @@ class ConfigSection(Section):
 
 
 def _written(value: Any) -> str:
-    return glyphs().missing if value is None else plain(str(value))
+    if value is None:
+        return glyphs().missing
+    return f"{value:g}" if isinstance(value, float) else plain(str(value))

@@ -6,11 +6,14 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 
+from nexus_tui.runs.comparison import CONFIDENCE
 from nexus_tui.tui import format
+from nexus_tui.tui.compare_head import validation_texts
 from nexus_tui.tui.compare_table import step
 from nexus_tui.tui.compare_words import verdict
 from nexus_tui.tui.comparing import METHODS, Comparing
 from nexus_tui.tui.copying import short_path, state_folder
+from nexus_tui.tui.safe import plain
 
 
 def export(text: str, now: datetime) -> str:
@@ -27,7 +30,17 @@ def export(text: str, now: datetime) -> str:
 def markdown(c: Comparing) -> str:
     """All of it; sections that were not worked out are left out."""
     words = "".join(text for text, _ in verdict(c))
-    parts = [f"# Comparison of {len(c.rows)} checkpoints", words, _overview(c), "## Pairs", _pairs(c)]
+    text = f"Validation: {validation_texts(c)[0]}."
+    level = f"{100 * CONFIDENCE:.0f} % intervals that hold for all pairs at once."
+    parts = [
+        f"# Comparison of {len(c.rows)} checkpoints",
+        words,
+        text,
+        _overview(c),
+        "## Pairs",
+        level,
+        _pairs(c),
+    ]
     for title, table in (
         ("Position in the window", _positions(c)),
         ("Classes", _classes(c)),
@@ -57,7 +70,7 @@ def _overview(c: Comparing) -> str:
         rows.append(
             [
                 row.letter,
-                s.run.name,
+                plain(s.run.name),
                 step(c, place),
                 format.count(s.tokens),
                 nats[0],

@@ -13,7 +13,7 @@ from textual.widget import Widget
 
 from nexus_tui.tui import format, theme
 from nexus_tui.tui.analyst import Analyst
-from nexus_tui.tui.compare_table import CompareTable, left_out
+from nexus_tui.tui.compare_table import CompareTable
 from nexus_tui.tui.comparing import Comparing
 from nexus_tui.tui.glyphs import spell
 from nexus_tui.tui.lines import Line, Span, ink, spread
@@ -30,14 +30,14 @@ def head(c: Comparing | None, filled: int, width: int) -> Line:
     if filled:
         what = "the true best and the newest" if filled == 2 else "what is marked, and another"
         left = [("compare ", "text!"), (f"{what} of {of}; space in 3 marks others", "muted")]
-    for text in _texts(c):
+    for text in validation_texts(c):
         line = spread(left, ((text, "muted"),), width)
         if len(line) > len(left):
             return line
     return (left[0], (fit(left[1][0], max(0, width - 8)), "muted"))
 
 
-def _texts(c: Comparing) -> list[str]:
+def validation_texts(c: Comparing) -> list[str]:
     """The validation text as the record names it, then shorter and shorter."""
     subjects = [s for s in c.comparison.subjects if s.evaluation]
     protocols = {s.protocol for s in subjects}
@@ -63,7 +63,7 @@ def info(analyst: Analyst, c: Comparing | None, table: CompareTable, width: int)
         return ((words, "live"), ("   esc cancels", "muted"))
     spans: list[Span] = []
     room = width
-    for label, value in left_out(table) if c else ():
+    for label, value in table.left_out() if c else ():
         text = f"{label} {value}"
         room -= len(text) + 3
         if room < 0:
@@ -72,10 +72,10 @@ def info(analyst: Analyst, c: Comparing | None, table: CompareTable, width: int)
     return tuple(spans)
 
 
-class Tabs(Widget, can_focus=False):
+class SectionTabs(Widget, can_focus=False):
     """The sections' names in a row; the letter that opens one is underlined."""
 
-    DEFAULT_CSS = "Tabs { height: 1; background: $footer-background; }"
+    DEFAULT_CSS = "SectionTabs { height: 1; background: $footer-background; }"
 
     class Chosen(Message):
         """A name was clicked."""

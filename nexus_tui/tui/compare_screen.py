@@ -20,7 +20,7 @@ from nexus_tui.tui.compare_choice import chosen, nothing_to_compare
 from nexus_tui.tui.compare_classes import ClassesSection
 from nexus_tui.tui.compare_config import ConfigSection
 from nexus_tui.tui.compare_export import export, markdown
-from nexus_tui.tui.compare_head import Tabs, head, info
+from nexus_tui.tui.compare_head import SectionTabs, head, info
 from nexus_tui.tui.compare_layers import LayersSection
 from nexus_tui.tui.compare_pairs import PairsSection
 from nexus_tui.tui.compare_position import PositionSection
@@ -84,7 +84,7 @@ class CompareScreen(ModeScreen):
         yield Lines(id="verdict")
         yield CompareTable(id="table")
         yield Lines(id="info")
-        yield Tabs([(section.NAME, section.LETTER) for section in SECTIONS], id="tabs")
+        yield SectionTabs([(section.NAME, section.LETTER) for section in SECTIONS], id="tabs")
         with ContentSwitcher(initial=SECTIONS[0].NAME, id="sections"):
             for section in SECTIONS:
                 yield section()
@@ -211,7 +211,7 @@ class CompareScreen(ModeScreen):
         """Show a section, and let what it needs be worked out."""
         inside = self.focused is not None and self.focused is not self.table
         self.query_one(ContentSwitcher).current = name
-        self.query_one(Tabs).show(name)
+        self.query_one(SectionTabs).show(name)
         self._stopped = False
         if inside:
             self.table.focus()
@@ -224,7 +224,7 @@ class CompareScreen(ModeScreen):
             self.section.show(self._c)
             self.show_keys()
 
-    def on_tabs_chosen(self, event: Tabs.Chosen) -> None:
+    def on_section_tabs_chosen(self, event: SectionTabs.Chosen) -> None:
         """A name was clicked."""
         self.action_section(event.name)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 from nexus_tui.tui import format, theme
 from nexus_tui.tui.comparing import METHODS, Comparing
@@ -38,16 +37,15 @@ class CompareTable(Listing):
     def show_rows(self, c: Comparing) -> None:
         """Draw these; the column of runs only where there are several."""
         several = len({row.subject.run.folder for row in c.rows}) > 1
-        columns = tuple(column for column in COLUMNS if several or column.key != "run")
-        if columns != self._all:
-            self._all = columns
-            self.on_resize()
+        self.show_columns(tuple(column for column in COLUMNS if several or column.key != "run"))
         self.show([*(Row(row.letter, _cells(c, place)) for place, row in enumerate(c.rows)), *_averages(c)])
 
-    @property
-    def hidden(self) -> bool:
-        """Whether some columns had no room."""
-        return len(self._columns) < len(self._all)
+    def left_out(self) -> list[tuple[str, str]]:
+        """What had no column of the row under the cursor, as label and value."""
+        row = next((row for row in self.rows if row.id == self.current), None)
+        shown = {column.key for column in self.columns}
+        titles = {column.key: column.title for column in self._all[1:] if column.key not in shown}
+        return [(titles[key], row.cells[key][0]) for key in titles if key in row.cells] if row else []
 
     def action_scroll_left(self) -> None:
         """The pair before."""
@@ -93,8 +91,10 @@ def lineage(words: str) -> str:
 
 
 def step(c: Comparing, place: int) -> str:
-    """Its step, or its name where another one of the run has that step."""
+    """Its step; its name if it is an average, or another one of the run has that step."""
     subject = c.rows[place].subject
+    if subject.parents:
+        return plain(subject.name)
     twin = any(
         other.subject.step == subject.step and other.subject.run is subject.run
         for at, other in enumerate(c.rows)
@@ -151,13 +151,3 @@ def average_against_best(c: Comparing, method: str) -> Cell:
     if pair.verdict == "undecided":
         return (f"≈ {mean}", "val")
     return (f"{pair.verdict} {mean}", "good" if pair.verdict == "better" else "text")
-
-
-def left_out(table: CompareTable) -> Sequence[tuple[str, str]]:
-    """What had no column of the row under the cursor, as label and value."""
-    shown = {column.key for column in table._columns}
-    row = next((row for row in table.rows if row.id == table.current), None)
-    if row is None:
-        return ()
-    names = {column.key: column.title for column in table._all[1:] if column.key not in shown}
-    return [(names[key], row.cells[key][0]) for key in names if key in row.cells]

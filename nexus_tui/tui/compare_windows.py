@@ -121,8 +121,7 @@ class WindowsSection(Section):
     def _list(self, c: Comparing, a: TokenLosses, b: TokenLosses) -> None:
         listing = self.query_one(WindowList)
         first, second = (c.rows[place].letter for place in c.pair)
-        listing._all = _columns(first, second)
-        listing.on_resize()
+        listing.show_columns(_columns(first, second))
         listing.show([])
         listing.show([_row(a, found) for found in _most(a, b)])
         listing.go_to(listing.rows[0].id if listing.rows else "")
@@ -210,7 +209,7 @@ def _row(a: TokenLosses, found: WindowDifference) -> Row:
     return Row(
         str(found.window),
         {
-            "window": (format.count(found.window + 1), "muted"),
+            "window": (format.count(found.window), "muted"),
             "apart": (format.delta(found.difference), "good" if found.difference < 0 else "warn"),
             "a": (format.loss(found.loss_a), "text"),
             "b": (format.loss(found.loss_b), "text"),

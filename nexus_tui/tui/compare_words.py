@@ -40,7 +40,9 @@ def _averages(c: Comparing) -> list[Span]:
         best = c.rows[c.best].span
         name = f" Their {method} average "
         if pair.verdict == "undecided":
-            spans += [(f"{name}cannot be told from ", "text"), best, (".", "text")]
+            how = "lower" if pair.mean < 0 else "higher"
+            chance = f"{name}is {how} by {_amount(pair)}, but cannot be told from "
+            spans += [(chance, "text"), best, (".", "text")]
             continue
         role = "good!" if pair.verdict == "better" else "text"
         than = (f"{pair.verdict} than ", role)

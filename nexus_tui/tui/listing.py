@@ -103,6 +103,17 @@ class Listing(ScrollView, can_focus=True):
         """What the row under the cursor stands for."""
         return self.rows[self.cursor].id if self.rows else None
 
+    @property
+    def columns(self) -> list[Column]:
+        """The columns that there is room for, in order."""
+        return self._columns
+
+    def show_columns(self, columns: Sequence[Column]) -> None:
+        """Have these columns from now on."""
+        if tuple(columns) != self._all:
+            self._all = tuple(columns)
+            self.on_resize()
+
     def show(self, rows: Sequence[Row]) -> None:
         """Take new rows, and repaint the lines that read otherwise now."""
         before, cursor, old = self.current, self.cursor, self.rows

@@ -237,7 +237,10 @@ async def test_a_record_without_weights_is_compared_and_says_what_it_lacks(
         screen = await show(pilot, *byte("step_800", "step_1600"))
         assert "B is better than A by 0.1290" in words(app)
         await press(pilot, "enter")
-        assert "The weights of step_800 of byte are not here; choose another checkpoint." in words(app)
+        await until(
+            pilot,
+            lambda: "The weights of step_800 of byte are not here; choose another checkpoint." in words(app),
+        )
         await press(pilot, "o")
         await done(pilot, screen)
         assert words(app).count("has no weights here, so nothing can be computed with them.") == 2
@@ -251,7 +254,7 @@ async def test_without_marks_the_best_and_the_newest_are_compared(make_app: Make
         assert "1,400" in line(app, "A ●")
         assert "1,600" in line(app, "B ■")
         await press(pilot, "space")
-        assert "This one was not marked" in text(app)
+        await until(pilot, lambda: "This one was not marked" in words(app))
 
 
 async def test_one_mark_alone_is_compared_with_the_best(make_app: Make, runs: Path) -> None:
@@ -270,7 +273,7 @@ async def test_with_nothing_to_compare_it_says_how_to_mark(make_app: Make, folde
         await show(pilot)
         assert "Mark two to eight checkpoints with space in 3" in words(app)
         await press(pilot, "w")
-        assert "There is nothing to compare yet" in text(app)
+        await until(pilot, lambda: "There is nothing to compare yet" in words(app))
 
 
 # Sections ----------------------------------------------------------------------------------------------
@@ -375,7 +378,7 @@ async def test_windows_show_both_models_losses_at_the_cursor(
         a, b = (made_tokens(Subject(run, name)) for name in ("step_800", "step_1600"))
         most = max(most_different(a, b, 12), key=lambda found: abs(found.difference))
         row = line(app, f"{most.difference:+.4f}")
-        assert row.split()[0] == f"{most.window + 1:,}"
+        assert row.split()[0] == f"{most.window:,}"
         await press(pilot, "down", "down", "enter", "right")
         one, other = (float(losses.losses[most.window][1]) for losses in (a, b))
         assert f"{other - one:+.4f} nats" in line(app, "token   2")
@@ -572,7 +575,7 @@ async def test_w_writes_markdown_and_y_copies_it(
         await done(pilot, screen)
         await press(pilot, "w")
         (path,) = (tmp_path / "state" / "nexus-tui" / "exports").iterdir()
-        assert f"Written to state/nexus-tui/exports/{path.name}" in text(app)
+        await until(pilot, lambda: f"Written to state/nexus-tui/exports/{path.name}" in words(app))
         written = path.read_text()
         assert "C is the best of 4; B and D cannot be told from it" in written
         assert "| C | byte | 1,400 |" in written
@@ -590,7 +593,7 @@ async def test_an_average_is_a_contender_and_is_saved_with_its_parents(
     async with app.run_test(size=(100, 36)) as pilot:
         screen = await show(pilot, *byte("step_1200.1", "step_1400.1", "step_1600"))
         await press(pilot, "s")
-        assert "There is no average to save yet; a works one out." in text(app)
+        await until(pilot, lambda: "There is no average to save yet; a works one out." in words(app))
         await press(pilot, "a")
         await done(pilot, screen)
         run = Run(runs / "byte")
@@ -603,8 +606,8 @@ async def test_an_average_is_a_contender_and_is_saved_with_its_parents(
         await done(pilot, screen)
         assert f"{average([Subject(run, name) for name in FOUR[1:]], 'ema').loss:.4f}" in line(app, "ema  ")
         await press(pilot, "s")
-        assert "Save the ema 0.5 average" in text(app)
-        assert "Its parents (A, B, C) stand on record." in words(app)
+        await until(pilot, lambda: "Save the ema 0.5 average" in words(app))
+        await until(pilot, lambda: "Its parents (A, B, C) stand on record." in words(app))
         await press(pilot, *"soup", "enter")
         await until(pilot, lambda: "soup" in Run(runs / "byte").checkpoints)
         await until(pilot, lambda: "Saved soup in byte" in text(app))
@@ -627,7 +630,7 @@ async def test_nothing_is_saved_into_a_run_that_is_being_trained(
         lock = RunLock(runs / "byte")
         app.look()
         await press(pilot, "s")
-        assert "byte is being trained; save into it once that has ended." in text(app)
+        await until(pilot, lambda: "byte is being trained; save into it once that has ended." in words(app))
         lock.release()
 
 
