@@ -9,6 +9,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from nexus_tui.tui import theme
+from nexus_tui.tui.glyphs import spell
 from nexus_tui.tui.lines import Line, ink
 
 
@@ -48,7 +49,7 @@ class LinesView(ScrollView, can_focus=True):
         base, (width, height) = self.rich_style, self.size
         palette, index = theme.palette(self.app), y + self.scroll_offset.y
         line = self._at(self._lines, index)
-        strip = Strip([Segment(text, ink(palette, role)) for text, role in line])
+        strip = Strip([Segment(spell(text), ink(palette, role)) for text, role in line])
         if y == height - 1 and len(self._lines) > index + 1:
             sign = theme.glyphs().down
             strip = strip.adjust_cell_length(max(0, width - 2))

@@ -369,6 +369,11 @@ class PlaygroundScreen(ModeScreen):
     def _has_columns(self) -> bool:
         return bool(self.checkpoint or len(self.nexus.marks))
 
+    def _make_way(self) -> None:
+        """Two texts at once would use twice the share of a core that is theirs beside a training."""
+        if self.nexus.sampling_share < 1:
+            self.desk.stop()
+
     def action_grid(self) -> None:
         """Several checkpoints and prompts beside each other."""
         settings = self.settings()
@@ -376,6 +381,7 @@ class PlaygroundScreen(ModeScreen):
             columns = marked_columns(self.nexus.marks.all) or first_columns(self.source)
             prompts = [self.prompt, *(fixed_prompts(self.bar.run) if self.bar.run else [])]
             settings |= {"stop": self.stop}
+            self._make_way()
             self.nexus.push_screen(GridScreen(columns, list(dict.fromkeys(prompts)), settings))
 
     def action_evolution(self) -> None:
@@ -385,6 +391,7 @@ class PlaygroundScreen(ModeScreen):
             first = begins_with(run)
             prompts = [*([] if first is None else [first]), self.prompt, *fixed_prompts(run)]
             settings |= {"stop": self.stop}
+            self._make_way()
             self.nexus.push_screen(EvolutionScreen(run, list(dict.fromkeys(prompts)), settings))
 
     # Taking along ----------------------------------------------------------------------------------------

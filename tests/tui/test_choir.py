@@ -143,6 +143,19 @@ def test_it_ends_while_it_sleeps_for_others(run: Run) -> None:
     assert (choir.live, one.state) == (False, "stopped")
 
 
+def test_the_share_is_asked_for_by_whoever_writes(run: Run) -> None:
+    asked: list[object] = []
+
+    class Paced(Letters):
+        def stream(self, prompt, sampling, *, stop=(), share=1.0, progress=None):  # type: ignore[no-untyped-def]
+            asked.append((share(), stop))
+            return super().stream(prompt, sampling)
+
+    part = Part(run, checkpoint("a"), "", {"max_tokens": 3, "stop": ("\n\n",)})
+    sung([[Voice(part)]], Seats(1000, lambda _: Paced("a", [])), share=lambda: 0.25)
+    assert asked == [(0.25, ("\n\n",))]
+
+
 def test_without_a_training_text_the_reason_is_kept(run: Run) -> None:
     def none(_: Run) -> FakeNovelty:
         raise RunError("run does not say which text.")

@@ -12,7 +12,7 @@ from textual.pilot import Pilot
 from nexus_tui.lm.generation import Sampling
 from nexus_tui.runs.run import Run
 from nexus_tui.training.sampling import Sampler
-from nexus_tui.tui import choir
+from nexus_tui.tui import choir, theme
 from nexus_tui.tui.app import NexusApp
 from nexus_tui.tui.chart import Chart
 from nexus_tui.tui.evolution import lines, samples, whole
@@ -268,6 +268,19 @@ async def test_leaving_the_program_ends_the_thread(make_app: Make, trained: Trai
         await until(pilot, lambda: screen.samples[0].voice.figures.tokens > 0)
     screen._choir.join(10)  # type: ignore[union-attr]
     assert not screen.live
+
+
+async def test_a_terminal_without_other_signs_gets_ascii(make_app: Make, trained: Trained) -> None:
+    theme.use_ascii()
+    gone(trained, "step_200", "step_1600")
+    app = make_app(trained)
+    async with app.run_test(size=(120, 36)) as pilot:
+        screen = await show(pilot)
+        await press(pilot, "right_square_bracket")
+        await written(pilot, screen)
+        for key in ("home", "b", "end"):
+            await press(pilot, key)
+            assert text(app).isascii()
 
 
 # Keys and cells ----------------------------------------------------------------------------------------

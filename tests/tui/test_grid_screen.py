@@ -20,7 +20,7 @@ from nexus_tui.lm.hybrid import HybridLM
 from nexus_tui.lm.pretrained import load_model, save_model
 from nexus_tui.runs.run import Run
 from nexus_tui.training.sampling import Sampler
-from nexus_tui.tui import choir, grid_screen
+from nexus_tui.tui import choir, grid_screen, theme
 from nexus_tui.tui.app import NexusApp
 from nexus_tui.tui.grid import view
 from nexus_tui.tui.grid_screen import GridScreen
@@ -427,6 +427,19 @@ async def test_without_any_checkpoint_it_says_what_to_do(make_app: Make) -> None
         await press(pilot, "5", "ctrl+g")
         assert isinstance(app.screen, PlaygroundScreen)
         assert "No checkpoint to write with yet: train a run (n)" in text(app)
+
+
+async def test_a_terminal_without_other_signs_gets_ascii(make_app: Make, trained: Trained) -> None:
+    theme.use_ascii()
+    (trained.folder / "checkpoints" / "step_600" / "model.safetensors").write_bytes(b"short")
+    app = make_app(trained)
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await show(pilot)
+        await press(pilot, "right", "plus", "left_square_bracket", "a", *"日", "ctrl+r")
+        await written(pilot, screen)
+        for key in ("home", "end", "pageup"):
+            await press(pilot, key)
+            assert text(app).isascii()
 
 
 # Taking it elsewhere -----------------------------------------------------------------------------------
