@@ -104,6 +104,7 @@ class SettingsPanel(Container):
         for field in self.query(NumberField):
             if field.setting.id in values:
                 field.set(values[field.setting.id])
+        self._show_preset()
 
     def next_seed(self) -> None:
         """The next seed, in place of one that cannot be the first."""

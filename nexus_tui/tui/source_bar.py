@@ -13,7 +13,7 @@ from nexus_tui.runs.run import Run
 from nexus_tui.tui import format, theme
 from nexus_tui.tui.checkpoint_rows import Row, signature
 from nexus_tui.tui.derived import checkpoints
-from nexus_tui.tui.lines import Line, Lines, Span
+from nexus_tui.tui.lines import Line, Lines, Span, width_of
 from nexus_tui.tui.safe import plain
 
 
@@ -45,7 +45,7 @@ class SourceBar(Horizontal):
         self._share = 1.0
 
     def compose(self) -> ComposeResult:
-        """Run, checkpoint, and which of how many."""
+        """Run, checkpoint, which of how many, and the share of a core if it is not all of one."""
         yield Select[str]([("no run", "")], allow_blank=False, compact=True, id="run")
         yield Select[str]([("no checkpoint", "")], allow_blank=False, compact=True, id="checkpoint")
         yield Lines(id="about")
@@ -118,10 +118,12 @@ class SourceBar(Horizontal):
 
     def _about(self) -> Line:
         place = next((i for i, row in enumerate(self._rows, start=1) if row.name == self._name), 0)
-        about: list[Span] = [(f"{place} of {len(self._rows)} kept", "muted")] if place else []
-        if self._share < 1:
-            about.append((f"{'  ' if about else ''}{format.percent(self._share)} of a core", "live"))
-        return tuple(about)
+        count: Span = (f"{place} of {len(self._rows)} kept" if place else "", "muted")
+        if self._share >= 1:
+            return (count,)
+        share: Span = (f"{format.percent(self._share)} core", "live")
+        both: Line = (count, ("  ", "text"), share)
+        return both if width_of(both) <= self.query_one("#about").size.width else (share,)
 
 
 def _option(row: Row) -> str:

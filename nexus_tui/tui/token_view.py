@@ -132,6 +132,14 @@ class TokenView(TextView):
             self._follow()
         return self.shading
 
+    def on_resize(self) -> None:
+        """Keep in sight what is looked at: the token under the cursor, else the end."""
+        super().on_resize()
+        if self._live and self.cursor is None:
+            self.scroll_end(animate=False, force=True)
+        else:
+            self._follow()
+
     # Moving ----------------------------------------------------------------------------------------------
 
     async def action_key(self, id: str) -> None:

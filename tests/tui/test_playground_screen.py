@@ -17,17 +17,30 @@ from nexus_tui.tui import playground_screen
 from nexus_tui.tui.app import NexusApp
 from nexus_tui.tui.keybar import KeyBar
 from nexus_tui.tui.number_field import NumberField
-from nexus_tui.tui.playground_screen import FRAME
+from nexus_tui.tui.playground_screen import FRAME, PlaygroundScreen
+from nexus_tui.tui.presets_dialog import PresetsDialog
 from nexus_tui.tui.prompt_editor import PromptEditor
 from nexus_tui.tui.settings_panel import SETTINGS
 from nexus_tui.tui.token_view import TokenView
 from nexus_tui.tui.writer import Figures
-from tests.tui.conftest import ready, until
+from tests.tui.conftest import FakeSession, ready, until
+from tests.tui.fake_runs import FakeRun
 from tests.tui.playground import Fast, field, show, write, written
-from tests.tui.screens import footer, press, text
+from tests.tui.screens import footer, line, press, text
 from tests.tui.trained import LETTERS, Trained, straight
 
 Make = Callable[..., NexusApp]
+
+
+async def ready_with(pilot: Pilot[str], run: str) -> PlaygroundScreen:
+    """The playground with a run chosen."""
+    await ready(pilot)
+    await press(pilot, "5")
+    screen = pilot.app.screen
+    assert isinstance(screen, PlaygroundScreen)
+    screen.query_one("#run", Select).value = run
+    await until(pilot, lambda: screen.checkpoint is not None)
+    return screen
 
 
 # Writing -----------------------------------------------------------------------------------------------
@@ -245,7 +258,7 @@ async def test_arrow_keys_step_a_number_within_its_bounds(make_app: Make, traine
         assert field(screen, "temperature").value == "0"
 
 
-# Copying and remembering -------------------------------------------------------------------------------
+# Taking along ------------------------------------------------------------------------------------------
 
 
 async def test_ctrl_y_copies_what_is_shown_even_from_the_prompt(
@@ -263,25 +276,92 @@ async def test_ctrl_y_copies_what_is_shown_even_from_the_prompt(
         assert (tmp_path / "state" / "nexus-tui" / "copied.txt").read_text() == whole
 
 
-async def test_earlier_prompts_come_back_in_another_session(make_app: Make, trained: Trained) -> None:
-    for prompt in ("The king", "What light\nthrough"):
-        app = make_app(trained)
-        async with app.run_test(size=(80, 24)) as pilot:
-            screen = await show(pilot)
-            field(screen, "max_tokens").value = "1"
-            screen.query_one(PromptEditor).write(prompt)
-            await press(pilot, "ctrl+r")
-            await written(pilot, screen)
+async def test_a_text_is_exported_with_all_it_takes_to_have_it_again(
+    make_app: Make, trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(playground_screen, "_originals", lambda _: Originals(b"x\nto be no. | a\n"))
     app = make_app(trained)
     async with app.run_test(size=(80, 24)) as pilot:
         screen = await show(pilot)
-        editor = screen.query_one(PromptEditor)
-        await press(pilot, "alt+up")
-        assert editor.text == "What light\nthrough"
-        await press(pilot, "alt+up", "alt+up")
-        assert editor.text == "The king"
-        await press(pilot, "alt+down", "alt+down")
-        assert editor.text == "To be, or not to be"
+        whole = await write(pilot, screen, 30)
+        await press(pilot, "escape", "c")
+        longer = await written(pilot, screen)
+        await press(pilot, "w", "w")
+        folder = tmp_path / "state" / "nexus-tui" / "exports"
+        first, second = sorted(folder.glob("byte-1400-text*.md"))
+        content = first.read_text()
+        assert content == second.read_text()
+        assert f"```text\n{longer[19:]}\n```" in content and longer.startswith(whole)
+        assert "```text\nTo be, or not to be\n```" in content
+        assert screen.checkpoint is not None and screen.checkpoint.sha256 in content
+        for row in ("| seed | 0 |", "| temperature | 0.8 |", "| bits/byte | 3.5850 |", "| tokens | 60 |"):
+            assert row in content
+        assert "line 2" in content and "1. continued at token 30" in content
+        assert "exports/byte-1400-text" in text(app)
+
+
+async def test_figures_give_way_and_name_what_they_are_of(make_app: Make, trained: Trained) -> None:
+    app = make_app(trained)
+    async with app.run_test(size=(160, 48)) as pilot:
+        screen = await show(pilot)
+        await write(pilot, screen, 30)
+        shown = line(app, "done")
+        assert shown.endswith("byte:step_1400.1  seed 0") and "first after" in shown
+        await pilot.resize_terminal(60, 24)
+        await pilot.pause(0.1)
+        assert line(app, "done").startswith(" done   30 tokens")
+
+
+async def test_another_run_without_checkpoints_shows_no_text(
+    make_app: Make, trained: Trained, folder: Path
+) -> None:
+    FakeRun(folder / "bare").train(20)
+    app = make_app(trained)
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await ready_with(pilot, "byte")
+        assert await write(pilot, screen, 20)
+        screen.query_one("#run", Select).value = "bare"
+        await until(pilot, lambda: screen.checkpoint is None)
+        await pilot.pause()
+        assert screen.view.text == ""
+        assert "No checkpoint to write with yet" in text(app) and "done" not in text(app)
+
+
+async def test_what_was_said_of_a_key_goes_with_the_next(make_app: Make, trained: Trained) -> None:
+    app = make_app(trained)
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await show(pilot)
+        await press(pilot, "escape", "c")
+        assert screen.query_one(KeyBar).message
+        await press(pilot, "e")
+        assert not screen.query_one(KeyBar).message
+
+
+async def test_while_training_the_share_is_asked_and_shown(make_app: Make, trained: Trained) -> None:
+    app = make_app(trained)
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await show(pilot)
+        assert "core" not in text(app)
+        assert screen.desk._share() == 1.0  # type: ignore[operator]
+        app.session = FakeSession(trained.folder)
+        screen.record_changed()
+        await pilot.pause()
+        assert "25 % core" in text(app)
+        assert screen.desk._share() == 0.25  # type: ignore[operator]
+        app.session.end()
+
+
+async def test_keys_with_ctrl_are_the_screens_in_every_field(make_app: Make, trained: Trained) -> None:
+    app = make_app(trained)
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await show(pilot)
+        for id in ("temperature", "stop"):
+            field(screen, id).focus()
+            await press(pilot, "ctrl+t")
+            assert isinstance(app.screen, PresetsDialog)
+            await press(pilot, "escape")
+            await press(pilot, "ctrl+l")
+            assert await written(pilot, screen) == "To be, or not to be"
 
 
 async def test_the_screen_is_painted_ten_times_a_second_at_most(
