@@ -42,10 +42,14 @@ def matches(typed: str) -> list[str]:
     return [os.path.join(folder, one) for one in sorted(found)]  # noqa: PTH118 - as it was typed, `~` and all
 
 
+class _Path(Input):
+    """A field that tab does not leave: what was typed fast before it is there when it completes."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("tab", "screen.complete", show=False)]
+
+
 class FileDialog(Dialog[Path]):
     """One line for a path. Tab completes it; `check` says in one sentence why a path will not do."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("tab", "complete", show=False, priority=True)]
 
     def __init__(self, title: str, sentence: str, check: Callable[[Path], str]) -> None:
         super().__init__()
@@ -56,7 +60,7 @@ class FileDialog(Dialog[Path]):
         with Vertical(classes="panel"):
             yield Static(self.ink((self._title, "text!")), classes="title")
             yield Static(self.ink((self._sentence, "muted")), classes="sentence")
-            field = Input(placeholder="path/to/a/text.txt", compact=True)
+            field = _Path(placeholder="path/to/a/text.txt", compact=True)
             field.cursor_blink = False
             yield field
             yield Static(classes="names")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import ComposeResult
@@ -28,6 +29,7 @@ from nexus_tui.tui.presets import Presets
 from nexus_tui.tui.prompt_box import NamedPrompt, PromptBox
 from nexus_tui.tui.prompt_editor import History
 from nexus_tui.tui.prompts import fixed_prompts
+from nexus_tui.tui.safe import fit, plain
 from nexus_tui.tui.screen import ModeScreen
 from nexus_tui.tui.settings_panel import SettingsPanel
 from nexus_tui.tui.source_bar import SourceBar
@@ -359,9 +361,9 @@ class PlaygroundScreen(ModeScreen):
         start, end = version.novelty.span
         self.view.mark(version.thoughts.of_bytes(start, end))
         words = version.written[start:end].decode(errors="replace")
-        corpus = version.run.setting("data.corpus", "the training text")
-        where = f"line {version.novelty.line:,} of {corpus}"
-        self.nexus.say(f"{end - start:,} bytes, {where}: {words}" if end > start else "Nothing is copied.")
+        corpus = Path(str(version.run.setting("data.corpus", "the training text"))).name
+        said = f"{end - start:,} bytes stand at line {version.novelty.line:,} of {corpus}: {plain(words)}"
+        self.nexus.say(fit(said, self.size.width - 2) if end > start else "Nothing is copied.")
 
     # Several texts at once -------------------------------------------------------------------------------
 
