@@ -71,7 +71,7 @@ def test_one_text_by_keyboard(terminal: Callable[..., Terminal], runs: Path, tmp
     exported = next((tmp_path / "state" / "nexus-tui" / "exports").glob("mine-*.md")).read_text()
     assert run.checkpoints[best.name].sha256 in exported
 
-    # The next seed; a score of what is typed; a file of any bytes.
+    # The next seed; a score of what is typed; a file of any bytes; a pasted escape sequence.
     screen.press("e", CTRL["n"])
     screen.wait(r"done +200 tokens(.|\n)*seed 1")
     screen.press("!", CTRL["l"])
@@ -85,7 +85,13 @@ def test_one_text_by_keyboard(terminal: Callable[..., Terminal], runs: Path, tmp
     screen.wait(r"done +200 tokens")
     screen.press("\x7f")
     screen.wait("To be, or not to be!")
+    screen.process.send("\x1b[200~ king \x1b]0;owned\x07\x12\x1b[A\x1b[201~")
+    assert "␛]0;owned␇␒␛[A" in screen.wait("pasted text, ")
+    screen.press(CTRL["r"])
+    screen.wait(r"king ␛\]0;owned␇␒␛\[A")
+
     screen.press("\x1b", "\x1b", "q")
     screen.process.expect(pexpect.EOF, timeout=20)
     screen.process.close()
     assert screen.process.exitstatus == 0
+    assert screen._screen.title != "owned"

@@ -14,6 +14,7 @@ from textual.widgets import TextArea
 
 from nexus_tui.tui.long_prompt import editable
 from nexus_tui.tui.number_field import screen_keys
+from nexus_tui.tui.pasting import exact
 
 KEPT = 200
 """Earlier prompts that are remembered."""
@@ -86,7 +87,7 @@ class PromptEditor(TextArea):
 
     async def _on_paste(self, event: events.Paste) -> None:
         """Insert what is for an editor; a terminal pastes line breaks as carriage returns."""
-        pasted = event.text.replace("\r\n", "\n").replace("\r", "\n")
+        pasted = exact(event).replace("\r\n", "\n").replace("\r", "\n")
         if editable(self.text + pasted):
             await super()._on_paste(events.Paste(pasted))
         else:
