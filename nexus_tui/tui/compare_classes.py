@@ -26,6 +26,8 @@ class ClassesSection(Section):
 
     NAME: ClassVar[str] = "classes"
     LETTER: ClassVar[str] = "c"
+    PAIRED: ClassVar[bool] = True
+    VIEWS: ClassVar[bool] = True
 
     def __init__(self) -> None:
         super().__init__()

@@ -68,7 +68,7 @@ def info(analyst: Analyst, c: Comparing | None, table: CompareTable, width: int)
         room -= len(text) + 3
         if room < 0:
             break
-        spans.append((f"{text}   ", "faint"))
+        spans.append((f"{text}   ", "muted"))
     return tuple(spans)
 
 

@@ -32,6 +32,7 @@ class LayersSection(Section):
 
     NAME: ClassVar[str] = "layers"
     LETTER: ClassVar[str] = "l"
+    PAIRED: ClassVar[bool] = True
 
     def jobs(self, c: Comparing) -> list[Job]:
         """The weights of the chosen two, then the inside of each."""

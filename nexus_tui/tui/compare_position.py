@@ -29,6 +29,8 @@ class PositionSection(Section):
 
     NAME: ClassVar[str] = "position"
     LETTER: ClassVar[str] = "o"
+    PAIRED: ClassVar[bool] = True
+    VIEWS: ClassVar[bool] = True
     DEFAULT_CSS = "PositionSection Chart { padding: 0 1; } PositionSection Sheet { height: auto; }"
 
     def __init__(self) -> None:
@@ -85,7 +87,8 @@ class PositionSection(Section):
                 )
             )
             legend.append(Legend(row.sign, row.color, "", row.letter))
-        length = max((len(mean) for mean in means.values()), default=1)
+        window = c.rows[0].subject.run.setting("data.window", 0)
+        length = max((len(mean) for mean in means.values()), default=window if isinstance(window, int) else 0)
         title = "loss by position" if base is None else f"loss less that of {c.rows[c.best or 0].letter}"
         self.query_one(Chart).show(curves, x_range=(1.0, float(max(2, length))), legend=legend, title=title)
 

@@ -251,6 +251,11 @@ class CompareScreen(ModeScreen):
         needs = ("next_section", "section", "pair", "view", "sample", "remove", "average", "save", "export")
         if action in (*needs, "copy", "compute") and self._c is None:
             return "There is nothing to compare yet: mark two checkpoints in 3 with space."
+        if action in ("pair", "view") and self.is_mounted:
+            section = self.section
+            if not (section.PAIRED if action == "pair" else section.VIEWS):
+                what = "all of them at once" if action == "pair" else "all there is"
+                return f"The section {section.NAME} shows {what}."
         if action in ("sample", "remove"):
             return self._why_not_row(action)
         if action == "save":

@@ -75,6 +75,10 @@ class Section(Container):
     """Its name, and its id."""
     LETTER: ClassVar[str] = ""
     """The letter of its name that opens it."""
+    PAIRED: ClassVar[bool] = False
+    """Whether ← and → do anything here."""
+    VIEWS: ClassVar[bool] = False
+    """Whether it can be shown another way."""
     DEFAULT_CSS = "Section { height: 1fr; } Section Sheet { height: 1fr; padding: 0 1; }"
 
     def __init__(self) -> None:

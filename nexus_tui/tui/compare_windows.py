@@ -61,6 +61,8 @@ class WindowsSection(Section):
 
     NAME: ClassVar[str] = "windows"
     LETTER: ClassVar[str] = "i"
+    PAIRED: ClassVar[bool] = True
+    VIEWS: ClassVar[bool] = True
     DEFAULT_CSS = """
     WindowsSection Sheet { height: auto; }
     WindowsSection WindowList { height: 40%; min-height: 4; margin-bottom: 1; }

@@ -14,7 +14,7 @@ from nexus_tui.tui.theme import Palette, color_of
 
 LEVELS = 10
 LEGEND = "shade and digit: bits lost on a token, 0 to 9 or more"
-SHORT_LEGEND = "shade: bits, to 9"
+SHORT_LEGEND = "bits, 0 to 9"
 
 _STRENGTH = (0.0, 0.07, 0.14, 0.22, 0.31, 0.41, 0.52, 0.64, 0.78, 0.92)
 """How much of the colour each level's background has."""

@@ -30,7 +30,7 @@ from nexus_tui.tui.marks import Marks
 from nexus_tui.tui.window_text import token_texts
 from tests.tui.analysed import made_tokens, use_made_results
 from tests.tui.conftest import ready, settled, until
-from tests.tui.screens import line, press, text
+from tests.tui.screens import footer, line, press, text
 from tests.tui.trained import Trained, branched, straight
 
 Make = Callable[..., NexusApp]
@@ -310,7 +310,9 @@ async def test_sections_open_by_tab_and_by_letter_and_compute_only_what_they_nee
     async with app.run_test(size=(100, 30)) as pilot:
         screen = await show(pilot, *byte("step_800", "step_1600"))
         assert asked == []
+        assert "(←→)" in footer(app)
         await press(pilot, "tab")
+        await until(pilot, lambda: "(←→)" not in footer(app))
         await done(pilot, screen)
         assert asked == ["tokens step_800", "tokens step_1600"]
         for key in ("c", "i", "p", "o"):

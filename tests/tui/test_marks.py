@@ -65,6 +65,7 @@ def test_the_ninth_is_refused(runs: Path) -> None:
     assert refused[:MOST] == [""] * MOST
     assert refused[MOST].startswith("8 checkpoints are marked, which is as many")
     assert len(marks) == MOST
+    assert [subject.name for subject in marks.subjects()] == list(run.checkpoints)[:MOST]
     marks.clear()
     assert len(marks) == 0
 
