@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Container
-from textual.timer import Timer
 
 from nexus_tui.runs.run import Run
 from nexus_tui.tui import evolution, theme
 from nexus_tui.tui.checkpoint_rows import signature
-from nexus_tui.tui.choir import Choir
-from nexus_tui.tui.copying import copy, export
 from nexus_tui.tui.evolution import Sample
 from nexus_tui.tui.evolution_charts import FIGURES, EvolutionCharts
 from nexus_tui.tui.flow import flow
@@ -21,20 +18,18 @@ from nexus_tui.tui.keybar import KeyBar
 from nexus_tui.tui.keys import Where, bindings
 from nexus_tui.tui.lines import Line, Lines, Span, spread
 from nexus_tui.tui.lines_view import LinesView
+from nexus_tui.tui.many_texts import ManyTexts
 from nexus_tui.tui.prompt_dialog import PromptDialog, can_edit
 from nexus_tui.tui.prompts import Prompt, one_line, shown
 from nexus_tui.tui.rows_view import RowsView
 from nexus_tui.tui.safe import plain
-from nexus_tui.tui.screen import ModeScreen
-from nexus_tui.tui.seats import Seats
+from nexus_tui.tui.voice import Voice
 
-FRAME = 0.1
-"""Seconds between two looks at what was written."""
 TALLEST = 4
 """Lines of a text in the list, where there is room for so many."""
 
 
-class EvolutionScreen(ModeScreen):
+class EvolutionScreen(ManyTexts):
     """Curves of the figures, a row for each checkpoint, and the text under the cursor whole.
 
     Args:
@@ -49,23 +44,18 @@ class EvolutionScreen(ModeScreen):
     AUTO_FOCUS = "RowsView"
 
     def __init__(self, run: Run, prompts: list[Prompt], settings: dict[str, Any]) -> None:
-        super().__init__()
+        super().__init__(settings)
         self.run = run
         self.prompts = prompts
         self.prompt = prompts[0]
-        self.settings = settings
         self.samples: list[Sample] = []
-        self._seats = Seats()
-        self._choir: Choir | None = None
-        self._sung: list[Sample] = []
+        self._sung: list[Voice] = []
         """What the choir was given."""
-        self._timer: Timer | None = None
         self._follows = True
         """Whether the cursor stays on the newest text; until the user moves it."""
         self._drawn: object = None
         self._record: object = None
         self._chart = 0
-        self._said = ""
         self._rows: dict[str, tuple[object, list[Line]]] = {}
         """By name: what was drawn of each row, and what of."""
 
@@ -82,23 +72,15 @@ class EvolutionScreen(ModeScreen):
         yield KeyBar(self.WHERE)
 
     def on_mount(self) -> None:
-        """Write at once: that is what one came for."""
-        self.set_class(theme.glyphs().ascii, "-ascii")
+        """The whole text is scrolled by the screen's own keys."""
         self.query_one("#whole", LinesView).can_focus = False
         self.query_one("#titles", Lines).show([evolution.title()])
         self.query_one(EvolutionCharts).choose(self._chart)
-        self._timer = self.set_interval(FRAME, self._look, pause=True)
-        self.action_write()
-
-    def on_unmount(self) -> None:
-        """Leave no thread writing."""
-        if self._choir:
-            self._choir.stop()
 
     def on_resize(self) -> None:
         """Another size has room for other lines."""
         self._drawn = None
-        self.call_after_refresh(self._draw)
+        self.call_after_refresh(self.draw)
         self.call_after_refresh(self.show_keys)
 
     def record_changed(self) -> None:
@@ -110,14 +92,14 @@ class EvolutionScreen(ModeScreen):
         """Draw everything again."""
         self._drawn = None
         super().colors_changed()
-        self._draw()
+        self.draw()
 
     # Writing ---------------------------------------------------------------------------------------------
 
     @property
-    def live(self) -> bool:
-        """Whether anything is being written or worked out."""
-        return self._choir is not None and self._choir.live
+    def voices(self) -> list[Voice]:
+        """Every text, in order of steps."""
+        return [sample.voice for sample in self.samples]
 
     @property
     def sample(self) -> Sample | None:
@@ -128,50 +110,33 @@ class EvolutionScreen(ModeScreen):
     def action_write(self) -> None:
         """Write all of it, from the beginning."""
         self.samples, self._follows = [], True
-        if self._choir:
-            self._choir.stop()
-            self._choir = None
-        self._update()
+        self._update(anew=True)
 
-    def _update(self) -> None:
-        """Bring the list in line with the record, and write what is new in it."""
+    def _update(self, anew: bool = False) -> None:
+        """Bring the list in line with the record; what is new in it is written after the rest."""
         self._record = signature(self.run)
         self.samples = evolution.samples(self.run, self.prompt, self.settings, self.samples)
         self._drawn = None
-        if not self.live:
-            self._sing()
-        self._draw()
+        if anew or not self.live:
+            self._begin()
+        self.draw()
         self.show_keys()
 
-    def _sing(self) -> None:
+    def _begin(self) -> None:
         """Write what is not written yet, one after another."""
-        self._sung = list(self.samples)
-        app, order = self.nexus, [[sample.voice] for sample in self._sung]
-        self._choir = Choir(order, self._seats, share=lambda: app.sampling_share)
-        self._choir.start()
-        if self._timer:
-            self._timer.resume()
+        self._sung = self.voices
+        self.sing([[voice] for voice in self._sung])
 
-    def _look(self) -> None:
-        """Show what came since the last time."""
-        live = self.live  # asked before drawing: what comes between the two is drawn
-        self._draw()
-        unknown = next((sample.voice.unknown for sample in self.samples if sample.voice.unknown), "")
-        if unknown and unknown != self._said:
-            self._said = unknown
-            self.nexus.say(unknown, "warn")
-        if live or self._timer is None:
-            return
-        waiting = any(sample.voice.state == "waiting" for sample in self.samples)
-        if waiting and self._sung != self.samples:
-            self._sing()
-        else:
-            self._timer.pause()
-            self.show_keys()
+    def ended(self) -> bool:
+        """Whether nothing came to the list since the choir began."""
+        more = any(voice.state == "waiting" for voice in self.voices) and self._sung != self.voices
+        if more:
+            self._begin()
+        return not more
 
     # Drawing ---------------------------------------------------------------------------------------------
 
-    def _draw(self) -> None:
+    def draw(self) -> None:
         """Bring every line up to date; the widgets repaint those that differ."""
         if not self.is_mounted or not self.size.width:
             return
@@ -222,24 +187,12 @@ class EvolutionScreen(ModeScreen):
 
     def _show_head(self) -> None:
         width = self.size.width
-        written = [sample.voice for sample in self.samples if not sample.recorded]
         old = sum(sample.recorded is not None for sample in self.samples)
-        ended = sum(not voice.live for voice in written)
         left: list[Span] = [(" evolution", "text!"), (f"   {plain(self.run.name)}", "text")]
         left.append((f"   {len(self.samples)} checkpoint{'s' * (len(self.samples) != 1)}", "muted"))
         if old:
             left.append((f"   {evolution.on_record()} {old} on record", "muted"))
-        state: Span = ("done", "good")
-        if self.live and written and not any(voice.figures.tokens for voice in written):
-            state = ("opening", "live")
-        elif self.live and ended < len(written):
-            state = (f"writing {ended + 1} of {len(written)}", "live")
-        elif self.live:
-            state = ("comparing with the training text", "live")
-        elif any(voice.state == "stopped" for voice in written):
-            state = ("stopped", "warn")
-        seed: list[Span] = [(f"seed {self.settings.get('seed', 0)}   ", "muted")] if written else []
-        self.query_one("#about", Lines).show([spread(left, (*seed, state, (" ", "text")), width)])
+        self.query_one("#about", Lines).show([spread(left, self.state(), width)])
         place = f"{self.prompts.index(self.prompt) + 1} of {len(self.prompts)} "
         words: Line = ((" after ", "muted"), (one_line(self.prompt, width - len(place) - 12), "text!"))
         self.query_one("#prompt", Lines).show([spread(words, ((place, "muted"),), width)])
@@ -287,11 +240,6 @@ class EvolutionScreen(ModeScreen):
             return "There is one prompt; p asks for another."
         return ""
 
-    def action_seed(self) -> None:
-        """Write all of it with the next seed."""
-        self.settings = {**self.settings, "seed": (int(self.settings.get("seed", 0)) + 1) % 2**64}
-        self.action_write()
-
     def action_take(self, direction: int) -> None:
         """The next prompt of those that are at hand."""
         place = (self.prompts.index(self.prompt) + direction) % len(self.prompts)
@@ -313,32 +261,14 @@ class EvolutionScreen(ModeScreen):
 
     def action_open(self) -> None:
         """Checkpoint and prompt in the playground."""
-        sample = self.sample
-        if sample is None:
-            return
-        from nexus_tui.tui.playground_screen import PlaygroundScreen
-
-        self.dismiss()
-        playground = cast(PlaygroundScreen, self.nexus.screen_stack[0])
-        playground.choose(self.run, sample.name)
-        playground.open_prompt(self.prompt)
+        if sample := self.sample:
+            self.open_in_playground(self.run, sample.name, self.prompt)
 
     def markdown(self) -> str:
         """All texts and figures as a Markdown table."""
         return evolution.markdown(self.run, self.prompt, self.settings, self.samples)
 
-    def action_export(self) -> None:
-        """Write the texts to a file."""
-        name = f"evolution-{self.run.name}-seed-{self.settings.get('seed', 0)}"
-        self.nexus.say(export(name, self.markdown()))
-
-    def action_copy(self) -> None:
-        """Copy the texts."""
-        self.nexus.say(copy(self.app, self.markdown(), "the evolution"))
-
-    def action_back(self) -> None:
-        """Stop writing; else back to the playground."""
-        if self.live and self._choir:
-            self._choir.stop()
-        else:
-            self.dismiss()
+    @property
+    def stem(self) -> str:
+        """The evolution of this run."""
+        return f"evolution-{self.run.name}"

@@ -6,17 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nexus_tui.runs.run import Run
 from nexus_tui.tui import format, theme
 from nexus_tui.tui import grid_markdown as md
 from nexus_tui.tui.cell import novelty, partings, speed, text_lines, verdict
-from nexus_tui.tui.checkpoint_rows import Row
-from nexus_tui.tui.derived import checkpoints
+from nexus_tui.tui.grid_columns import Column
 from nexus_tui.tui.lines import Line, Span, width_of
 from nexus_tui.tui.parting import Relation
 from nexus_tui.tui.prompts import Prompt, one_line
 from nexus_tui.tui.safe import fit, plain
-from nexus_tui.tui.voice import Part, Voice
+from nexus_tui.tui.voice import Voice
 
 NARROWEST = 34
 """Cells that a column needs."""
@@ -24,42 +22,6 @@ ONE_LINE = 70
 """Cells in which all figures of a text are on one line."""
 BETWEEN = 3
 """Cells between two columns, with a rule in the middle."""
-
-
-@dataclass(frozen=True)
-class Column:
-    """A checkpoint of the grid."""
-
-    run: Run
-    name: str
-    place: int
-    """Index of its letter and of its `theme.series`."""
-
-    @property
-    def letter(self) -> str:
-        """`A` to `H`."""
-        return chr(ord("A") + self.place)
-
-    @property
-    def row(self) -> Row | None:
-        """What is on record about it."""
-        return next((row for row in checkpoints(self.run) if row.name == self.name), None)
-
-    @property
-    def tokenizer(self) -> str:
-        """What tells its tokenizer from others; empty if its files are not here."""
-        files = self.row.checkpoint.files if self.row and self.row.checkpoint else {}
-        return str(files.get("tokenizer.json", {}).get("sha256", ""))
-
-    def voice(self, prompt: Prompt, settings: dict[str, Any]) -> Voice:
-        """A text of this checkpoint, not yet begun; a failed one if its weights are gone."""
-        row = self.row
-        voice = Voice(Part(self.run, row.checkpoint if row else None, prompt, settings))
-        if voice.part.checkpoint is None:
-            state = row.weights or "not saved" if row else "gone"
-            voice.state = "failed"
-            voice.error = f"The weights of {plain(self.name)} are {state}; [ or ] chooses another checkpoint."
-        return voice
 
 
 @dataclass(frozen=True)

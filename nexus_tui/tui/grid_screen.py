@@ -2,35 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.timer import Timer
 
-from nexus_tui.runs.run import Run
-from nexus_tui.tui import grid, theme
-from nexus_tui.tui.choir import Choir, arranged
-from nexus_tui.tui.copying import copy, export
+from nexus_tui.tui import grid
+from nexus_tui.tui.choir import arranged
 from nexus_tui.tui.derived import checkpoints
-from nexus_tui.tui.grid import Column, View
+from nexus_tui.tui.grid import View
+from nexus_tui.tui.grid_columns import Column
 from nexus_tui.tui.keybar import KeyBar
 from nexus_tui.tui.keys import Where, bindings
 from nexus_tui.tui.lines import Line, Lines, Span, spread
 from nexus_tui.tui.lines_view import LinesView
-from nexus_tui.tui.marks import MOST, Marked
+from nexus_tui.tui.many_texts import ManyTexts
+from nexus_tui.tui.marks import MOST
 from nexus_tui.tui.prompt_dialog import PromptDialog, can_edit
 from nexus_tui.tui.prompts import Prompt, shown
-from nexus_tui.tui.screen import ModeScreen
-from nexus_tui.tui.seats import Seats
 from nexus_tui.tui.voice import Voice
 
-FRAME = 0.1
-"""Seconds between two looks at what was written."""
 
-
-class GridScreen(ModeScreen):
+class GridScreen(ManyTexts):
     """Heads of the columns, and a row of texts for each prompt, which scroll together.
 
     Args:
@@ -45,22 +38,17 @@ class GridScreen(ModeScreen):
     AUTO_FOCUS = ""
 
     def __init__(self, columns: list[Column], prompts: list[Prompt], settings: dict[str, Any]) -> None:
-        super().__init__()
+        super().__init__(settings)
         self.columns = columns
         self.prompts = prompts
-        self.settings = settings
         self.reference = 0
         self.column = 0
         """Index of the column under the cursor."""
         self.row = 0
         """Index of the row under the cursor."""
-        self.voices: list[list[Voice]] = []
+        self.texts: list[list[Voice]] = []
         """A row for each prompt, in it a voice for each column."""
         self._view = View((), 1)
-        self._seats = Seats()
-        self._choir: Choir | None = None
-        self._timer: Timer | None = None
-        self._said = ""
         self._blocks: list[tuple[object, list[Line]]] = []
         self._tops: list[int] = []
 
@@ -72,25 +60,17 @@ class GridScreen(ModeScreen):
         yield KeyBar(self.WHERE)
 
     def on_mount(self) -> None:
-        """Write at once: that is what one came for."""
-        self.set_class(theme.glyphs().ascii, "-ascii")
+        """The screen's own keys scroll, all at once."""
         self.query_one(LinesView).can_focus = False
-        self._timer = self.set_interval(FRAME, self._look, pause=True)
-        self.action_write()
-
-    def on_unmount(self) -> None:
-        """Leave no thread writing."""
-        if self._choir:
-            self._choir.stop()
 
     def on_resize(self) -> None:
         """Another width has room for other columns."""
-        self.call_after_refresh(self._draw)
+        self.call_after_refresh(self.draw)
 
     def record_changed(self) -> None:
         """Losses and the true best may be others now."""
         if self.is_mounted:
-            self._draw()
+            self.draw()
 
     def colors_changed(self) -> None:
         """Draw everything again."""
@@ -100,29 +80,23 @@ class GridScreen(ModeScreen):
     # Writing ---------------------------------------------------------------------------------------------
 
     @property
-    def live(self) -> bool:
-        """Whether anything is being written or worked out."""
-        return self._choir is not None and self._choir.live
+    def voices(self) -> list[Voice]:
+        """Every text, row after row."""
+        return [voice for row in self.texts for voice in row]
 
     def action_write(self) -> None:
         """Write all of it, from the beginning."""
-        self.voices = []
+        self.texts = []
         self._write()
 
     def _write(self) -> None:
         """Write what is not written yet; what is stays as it is."""
-        if self._choir:
-            self._choir.stop()
-        old = {_key(v): v for row in self.voices for v in row}
-        self.voices = [
+        old = {_key(voice): voice for voice in self.voices}
+        self.texts = [
             [self._voice(column, prompt, old) for column in self.columns] for prompt in self.prompts
         ]
-        app, order = self.nexus, arranged(self.voices, self._seats)
-        self._choir = Choir(order, self._seats, share=lambda: app.sampling_share)
-        self._choir.start()
-        if self._timer:
-            self._timer.resume()
-        self._draw()
+        self.sing(arranged(self.texts, self.seats))
+        self.draw()
         self.show_keys()
 
     def _voice(self, column: Column, prompt: Prompt, old: dict[Any, Voice]) -> Voice:
@@ -131,25 +105,9 @@ class GridScreen(ModeScreen):
         kept = old.pop(_key(new), None)
         return kept if kept and not kept.live else new
 
-    def _look(self) -> None:
-        """Show what came since the last time."""
-        live = self.live  # asked before drawing: what comes between the two is drawn
-        self._draw()
-        self._complain()
-        if not live and self._timer:
-            self._timer.pause()
-            self.show_keys()
-
-    def _complain(self) -> None:
-        """Say once why texts are not compared with the training text."""
-        unknown = next((voice.unknown for row in self.voices for voice in row if voice.unknown), "")
-        if unknown and unknown != self._said:
-            self._said = unknown
-            self.nexus.say(unknown, "warn")
-
     # Drawing ---------------------------------------------------------------------------------------------
 
-    def _draw(self) -> None:
+    def draw(self) -> None:
         """Bring every line up to date; the widgets repaint those that differ."""
         if not self.is_mounted or not self.size.width:
             return
@@ -159,7 +117,7 @@ class GridScreen(ModeScreen):
         self.query_one("#heads", Lines).show(grid.beside(self._heads(), self._view.width))
         lines: list[Line] = []
         self._tops, old, self._blocks = [], self._blocks, []
-        for number, voices in enumerate(self.voices):
+        for number, voices in enumerate(self.texts):
             self._tops.append(len(lines))
             block = self._block(number, voices, old[number] if number < len(old) else None)
             self._blocks.append(block)
@@ -181,10 +139,10 @@ class GridScreen(ModeScreen):
 
     def _heads(self) -> list[list[Line]]:
         several = len({column.run.folder for column in self.columns}) > 1
-        stand = [grid.relations(voices, self.reference) for voices in self.voices]
+        stand = [grid.relations(voices, self.reference) for voices in self.texts]
         heads = []
         for index in self._view.columns:
-            pairs = [(row[index], each[index]) for row, each in zip(self.voices, stand, strict=True)]
+            pairs = [(row[index], each[index]) for row, each in zip(self.texts, stand, strict=True)]
             heads.append(
                 grid.head(
                     self.columns[index],
@@ -198,8 +156,6 @@ class GridScreen(ModeScreen):
         return heads
 
     def _about(self, width: int) -> Line:
-        many = [row for rows in self.voices for row in rows]
-        ended = sum(not voice.live for voice in many)
         size = f"{len(self.columns)} checkpoint{'s' * (len(self.columns) > 1)} × {len(self.prompts)} prompt"
         left: list[Span] = [(" grid", "text!"), (f"   {size}{'s' * (len(self.prompts) > 1)}", "text")]
         hidden = len(self.columns) - len(self._view.columns)
@@ -208,31 +164,21 @@ class GridScreen(ModeScreen):
         if len({column.tokenizer for column in self.columns} - {""}) > 1:
             # The same position is another place of the text, so the draws are not the same either.
             left.append(("   tokenizers differ: compare bits/byte", "warn"))
-        state: Span = ("done", "good")
-        if self.live and not any(voice.figures.tokens for voice in many):
-            state = ("opening", "live")
-        elif self.live and ended < len(many):
-            state = (f"writing {ended + 1} of {len(many)}", "live")
-        elif self.live:
-            state = ("comparing with the training text", "live")
-        elif any(voice.state == "stopped" for voice in many):
-            state = ("stopped", "warn")
-        right: list[Span] = [(f"seed {self.settings.get('seed', 0)}   ", "muted"), state, (" ", "text")]
-        return spread(left, right, width + 2)
+        return spread(left, self.state(), width + 2)
 
     # Moving ----------------------------------------------------------------------------------------------
 
     def action_column(self, direction: int) -> None:
         """The column to the left or right."""
         self.column = max(0, min(self.column + direction, len(self.columns) - 1))
-        self._draw()
+        self.draw()
         self.show_keys()
 
     def action_row(self, direction: int) -> None:
         """The row before or after, its prompt on top if there is room below."""
         self.row = max(0, min(self.row + direction, len(self.prompts) - 1))
         texts = self.query_one(LinesView)
-        self._draw()
+        self.draw()
         texts.scroll_to(y=min(self._tops[self.row], texts.max_scroll_y), animate=False, force=True)
 
     def action_scroll(self, lines: int) -> None:
@@ -256,7 +202,7 @@ class GridScreen(ModeScreen):
         seen = [row for row, end in enumerate(ends) if end - 1 > top and self._tops[row] < bottom]
         if seen and self.row not in seen:
             self.row = seen[0] if self.row < seen[0] else seen[-1]
-        self._draw()
+        self.draw()
 
     # Changing what is written ----------------------------------------------------------------------------
 
@@ -272,15 +218,10 @@ class GridScreen(ModeScreen):
             return "This prompt is too long or too strange for an editor; a adds another one."
         return ""
 
-    def action_seed(self) -> None:
-        """Write all of it with the next seed."""
-        self.settings = {**self.settings, "seed": (int(self.settings.get("seed", 0)) + 1) % 2**64}
-        self.action_write()
-
     def action_refer(self) -> None:
         """The column under the cursor is what the others are set against."""
         self.reference = self.column
-        self._draw()
+        self.draw()
 
     def action_add(self) -> None:
         """Ask for another prompt."""
@@ -345,56 +286,22 @@ class GridScreen(ModeScreen):
 
     def markdown(self) -> str:
         """All texts and figures as Markdown tables."""
-        return grid.markdown(self.columns, self.prompts, self.voices, self.reference, self.settings)
+        return grid.markdown(self.columns, self.prompts, self.texts, self.reference, self.settings)
 
-    def action_export(self) -> None:
-        """Write the grid to a file."""
-        run = self.columns[self.reference].run.name
-        self.nexus.say(export(f"grid-{run}-seed-{self.settings.get('seed', 0)}", self.markdown()))
-
-    def action_copy(self) -> None:
-        """Copy the grid."""
-        self.nexus.say(copy(self.app, self.markdown(), "the grid"))
+    @property
+    def stem(self) -> str:
+        """The grid of the reference's run."""
+        return f"grid-{self.columns[self.reference].run.name}"
 
     # Leaving ---------------------------------------------------------------------------------------------
 
     def action_open(self) -> None:
         """The cell under the cursor in the playground."""
-        column, prompt = self.columns[self.column], self.prompts[self.row]
-        self.dismiss()
-        playground = self.nexus.screen_stack[0]
-        playground.choose(column.run, column.name)  # type: ignore[attr-defined]
-        playground.open_prompt(prompt)  # type: ignore[attr-defined]
-
-    def action_back(self) -> None:
-        """Stop writing; else back to the playground."""
-        if self.live and self._choir:
-            self._choir.stop()
-        else:
-            self.dismiss()
+        column = self.columns[self.column]
+        self.open_in_playground(column.run, column.name, self.prompts[self.row])
 
 
 def _key(voice: Voice) -> tuple[object, ...]:
     """What a text is of, whatever its settings."""
     part = voice.part
     return (part.run.folder, part.checkpoint and part.checkpoint.path, part.prompt)
-
-
-def marked_columns(marks: Sequence[Marked]) -> list[Column]:
-    """A column for each marked checkpoint, with the letter that it has everywhere."""
-    return [Column(marked.run, marked.name, marked.place) for marked in marks]
-
-
-def first_columns(source: tuple[Run, str] | None) -> list[Column]:
-    """The checkpoint of the playground, the true best and one of half its steps, where nothing is marked."""
-    if source is None:
-        return []
-    run, name = source
-    kept = [row for row in checkpoints(run) if row.checkpoint]
-    best = next((row.name for row in kept if row.best), name)
-    names = dict.fromkeys([name, best])
-    step = min((row.step for row in kept if row.name in names), default=0)
-    before = [row for row in kept if row.step < step]
-    if before:
-        names[min(before, key=lambda row: abs(row.step - step / 2)).name] = None
-    return [Column(run, one, place) for place, one in enumerate(names)]

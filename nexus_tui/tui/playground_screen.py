@@ -19,7 +19,8 @@ from nexus_tui.tui.copying import copy, state_folder
 from nexus_tui.tui.desk import Desk, Version
 from nexus_tui.tui.evolution import begins_with
 from nexus_tui.tui.evolution_screen import EvolutionScreen
-from nexus_tui.tui.grid_screen import GridScreen, first_columns, marked_columns
+from nexus_tui.tui.grid_columns import first_columns, marked_columns
+from nexus_tui.tui.grid_screen import GridScreen
 from nexus_tui.tui.inspector import Inspector
 from nexus_tui.tui.keybar import KeyBar
 from nexus_tui.tui.keys import Where, bindings

@@ -20,7 +20,7 @@ from nexus_tui.lm.hybrid import HybridLM
 from nexus_tui.lm.pretrained import load_model, save_model
 from nexus_tui.runs.run import Run
 from nexus_tui.training.sampling import Sampler
-from nexus_tui.tui import choir, grid_screen, theme
+from nexus_tui.tui import choir, many_texts, theme
 from nexus_tui.tui.app import NexusApp
 from nexus_tui.tui.grid import view
 from nexus_tui.tui.grid_screen import GridScreen
@@ -106,7 +106,7 @@ async def written(pilot: Pilot[str], screen: GridScreen) -> list[list[Voice]]:
     """Wait until all is written and drawn."""
     await until(pilot, lambda: not screen.live)
     await until(pilot, lambda: " done" in text(pilot.app) or " stopped" in text(pilot.app))
-    return screen.voices
+    return screen.texts
 
 
 # What is written ---------------------------------------------------------------------------------------
@@ -400,7 +400,7 @@ async def test_esc_stops_at_once_and_then_leaves(make_app: Make, trained: Traine
     app = make_app(trained)
     async with app.run_test(size=(80, 24)) as pilot:
         screen = await show(pilot, tokens=1_000_000)
-        await until(pilot, lambda: all(v.figures.tokens for v in screen.voices[0]))
+        await until(pilot, lambda: all(v.figures.tokens for v in screen.texts[0]))
         await press(pilot, "escape")
         rows = await written(pilot, screen)
         assert "stopped" in text(app)
@@ -415,7 +415,7 @@ async def test_leaving_the_program_ends_the_thread(make_app: Make, trained: Trai
     app = make_app(trained)
     async with app.run_test(size=(80, 24)) as pilot:
         screen = await show(pilot, tokens=1_000_000)
-        await until(pilot, lambda: screen.voices[0][0].figures.tokens > 0)
+        await until(pilot, lambda: screen.texts[0][0].figures.tokens > 0)
     screen._choir.join(10)  # type: ignore[union-attr]
     assert not screen.live
 
@@ -489,11 +489,11 @@ async def test_the_screen_looks_ten_times_a_second_and_repaints_what_is_new(
         monkeypatch.setattr(screen, "_refresh_layout", lambda *_, **__: layouts.append(1))
         screen._look()
         assert painted == []
-        screen.voices[0][1].add("!", b"!", Figures(61, 61, 1.0, 1.0))
+        screen.texts[0][1].add("!", b"!", Figures(61, 61, 1.0, 1.0))
         screen._look()
         assert 0 < len(painted) <= 3
         assert layouts == []
-        assert grid_screen.FRAME >= 0.1
+        assert many_texts.FRAME >= 0.1
 
 
 def test_a_prompt_on_one_line_keeps_its_end() -> None:
