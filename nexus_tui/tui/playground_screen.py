@@ -167,7 +167,7 @@ class PlaygroundScreen(ModeScreen):
         if self.checkpoint is None:
             self.desk.clear()
             self.view.clear()
-            self._show_figures()
+        self._show_figures()
         self.view.hint(_HINT if self.checkpoint else self.why_not("generate"))
         self.show_keys()
 
@@ -210,7 +210,10 @@ class PlaygroundScreen(ModeScreen):
             lines.show([])
             return
         width, count = lines.size.width, len(self.desk.versions)
-        lines.show([first_line(version, width), second_line(version, self.desk.place + 1, count, width)])
+        elsewhere = self.source != (version.run, version.name)
+        lines.show(
+            [first_line(version, width, elsewhere), second_line(version, self.desk.place + 1, count, width)]
+        )
 
     # Writing ---------------------------------------------------------------------------------------------
 

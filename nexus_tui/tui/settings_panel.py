@@ -25,7 +25,7 @@ SETTINGS = (
     Setting("max_tokens", "tokens", 200, 1, 1_000_000, 50, width=6),
     Setting("seed", "seed", 0, 0, 2**64 - 1, 1, width=6),
 )
-STOP_HINT = r"none; \n breaks a line, | parts"
+STOP_HINT = r"none; a|b; \n too"
 
 
 def stop_texts(typed: str) -> tuple[str, ...]:

@@ -20,24 +20,33 @@ _STATES: dict[str, Span] = {
 }
 
 
-def first_line(version: Version, width: int) -> Line:
-    """State, tokens, speed, wait, bits/byte; at the right from what. The least needed gives way first."""
+def first_line(version: Version, width: int, elsewhere: bool = False) -> Line:
+    """State, tokens, speed, wait, bits/byte; at the right from what. The least needed gives way first.
+
+    `elsewhere` is a text from another checkpoint than the one that is chosen now: that is always said.
+    """
     left = _state(version)
-    right: Line = ((source(version), "muted"),)
+    right: Line = ((source(version), "text" if elsewhere else "muted"),)
     if version.source.error:
         return spread([*left, (f": {plain(version.source.error)}", "error")], (), width)
     parts = _scored(version) if version.scored else _written(version)
+    short: Line = right if elsewhere or version.scored else ((_seed(version), "muted"),)
     for kept in range(len(parts), -1, -1):
         some = [span for _, span in sorted(parts[:kept])]
-        if width_of([*left, *some, *right]) < width:
-            return spread([*left, *some], right, width)
+        for end in (right, short):
+            if width_of([*left, *some, *end]) < width:
+                return spread([*left, *some], end, width)
     return spread([*left, *(span for _, span in sorted(parts[:2]))], (), width)
 
 
 def source(version: Version) -> str:
     """The checkpoint of a text, and its seed."""
     name = plain(version.label)
-    return name if version.scored else f"{name}  seed {version.settings.get('seed')}"
+    return name if version.scored else f"{name}  {_seed(version)}"
+
+
+def _seed(version: Version) -> str:
+    return f"seed {version.settings.get('seed')}"
 
 
 def _state(version: Version) -> list[Span]:

@@ -57,6 +57,8 @@ class Thoughts:
         """-log2 of the probability of every token."""
         self.bytes = 0
         """Bytes of all tokens."""
+        self.total = 0.0
+        """Bits of all tokens together."""
         self._positions, self._ranks, self._entropies = array("l"), array("i"), array("d")
         self._option_ids, self._option_bits = array("i"), array("d")
         self._option_ends = array("l")
@@ -67,7 +69,7 @@ class Thoughts:
     @property
     def nats(self) -> float:
         """-log of the probability of all tokens together."""
-        return math.fsum(self.bits) / NAT
+        return self.total / NAT
 
     def add(self, piece: Piece) -> None:
         """The next token."""
@@ -92,6 +94,7 @@ class Thoughts:
         self.bytes += len(token)
         self._positions.append(position)
         self.bits.append(max(bits, 0.0))
+        self.total += self.bits[-1]
         self._ranks.append(rank)
         self._entropies.append(max(entropy, 0.0))
         for option, surprise in options:
@@ -126,7 +129,7 @@ class Thoughts:
         for column in ("tokens", "ids", "bits", "_positions", "_ranks", "_entropies", "_option_ends"):
             setattr(cut, column, getattr(self, column)[:place])
         cut._option_ids, cut._option_bits = self._option_ids[:end], self._option_bits[:end]
-        cut.bytes = sum(map(len, cut.tokens))
+        cut.bytes, cut.total = sum(map(len, cut.tokens)), math.fsum(cut.bits)
         return cut
 
     def instead(self, place: int, option: int) -> Thoughts:

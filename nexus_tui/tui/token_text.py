@@ -26,10 +26,18 @@ class TokenText:
         """Characters, as shown, of tokens that are not shown yet."""
         self._starts, self._ends = array("l"), array("l")
         before = self._decoder.decode(prompt) if isinstance(prompt, bytes) else prompt
-        self.shown = visible(before, ascii)
-        """All that is shown."""
-        self.head = self._end = len(self.shown)
+        self._shown, self._more = visible(before, ascii), list[str]()
+        """What is shown, and what came since it was asked for: a growing text is not copied each time."""
+        self.head = self._end = self._limit = len(self._shown)
         """Characters of the prompt as shown."""
+
+    @property
+    def shown(self) -> str:
+        """All that is shown."""
+        if self._more:
+            self._shown += "".join(self._more)
+            self._more.clear()
+        return self._shown
 
     def __len__(self) -> int:
         """Tokens."""
@@ -48,8 +56,7 @@ class TokenText:
 
     def span(self, token: int) -> tuple[int, int]:
         """Where a token's characters start and end in `shown`; nowhere while they are not shown."""
-        limit = len(self.shown)
-        return min(self._starts[token], limit), min(self._ends[token], limit)
+        return min(self._starts[token], self._limit), min(self._ends[token], self._limit)
 
     def tokens(self, start: int, end: int) -> range:
         """The tokens that have characters between two places of `shown`."""
@@ -99,5 +106,7 @@ class TokenText:
                 self._grow("�", self._first, self._last)
                 self._decoder.reset()
             more += self._held.popleft() if self._held else ""
-        self.shown += more
+        if more:
+            self._more.append(more)
+            self._limit += len(more)
         return more
