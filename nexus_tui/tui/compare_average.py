@@ -8,7 +8,7 @@ from nexus_tui.tui import format, theme
 from nexus_tui.tui.analyst import Job
 from nexus_tui.tui.compare_pairs import ROLES
 from nexus_tui.tui.compare_section import Section, later
-from nexus_tui.tui.comparing import METHODS, Comparing
+from nexus_tui.tui.comparing import METHODS, Compared, Comparing
 from nexus_tui.tui.flow import flow
 from nexus_tui.tui.lines import Line, Span
 from nexus_tui.tui.safe import plain
@@ -26,10 +26,18 @@ class AverageSection(Section):
     def __init__(self) -> None:
         super().__init__()
         self.asked: list[Literal["uniform", "ema"]] = []
-        """The methods that were asked for, the newest last."""
+        """The methods that were asked for, the newest last; of these checkpoints alone."""
+        self._of: tuple[Compared, ...] = ()
+
+    def _about(self, c: Comparing) -> None:
+        """Other checkpoints have another average: nothing of it was asked for, but what is known is shown."""
+        if c.rows != self._of:
+            self._of = c.rows
+            self.asked = [method for method in METHODS if c.average(method) is not None]
 
     def ask(self, c: Comparing) -> str:
         """Ask for the next method; why not, or nothing."""
+        self._about(c)
         for method in METHODS:
             if method not in self.asked or c.analyst.failure(c.average_key(method)):
                 self.asked = [*(m for m in self.asked if m != method), method]
@@ -38,14 +46,17 @@ class AverageSection(Section):
 
     def jobs(self, c: Comparing) -> list[Job]:
         """What was asked for."""
+        self._about(c)
         return [c.average_job(method) for method in self.asked]
 
     def newest(self, c: Comparing) -> Average | None:
         """The one that `s` saves: asked for last."""
+        self._about(c)
         return next((found for method in reversed(self.asked) if (found := c.average(method))), None)
 
     def lines(self, c: Comparing, width: int) -> list[Line]:
         """What it is, and what came out."""
+        self._about(c)
         lines: list[Line] = []
         for method in self.asked:
             lines += [*_contender(c, method, width), ()]

@@ -617,7 +617,10 @@ async def test_an_average_is_a_contender_and_is_saved_with_its_parents(
         assert [parent.partition("@")[0] for parent in saved.parents] == [f"byte:{n}" for n in FOUR[1:]]
         await press(pilot, "s", *"soup", "enter")
         await until(pilot, lambda: "byte has a checkpoint soup already" in words(app))
-        await press(pilot, "escape")
+        await press(pilot, "escape", "space")
+        await done(pilot, screen)
+        assert "compare 2 checkpoints of byte" in text(app)
+        assert "uniform average" not in words(app), "that of other checkpoints was not asked for"
 
 
 async def test_nothing_is_saved_into_a_run_that_is_being_trained(
