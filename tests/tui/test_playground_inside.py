@@ -298,7 +298,9 @@ async def test_the_prompt_is_scored_token_by_token(make_app: Make, thinking: Tra
         shown = line(app, "scored")
         assert f"{scored.nats:,.2f} nats" in shown and f"{scored.bits_per_byte:.4f} bits/byte" in shown
         assert "perplexity" in shown and "a token" in shown
-        await press(pilot, "escape", "home", "enter", "1")
+        await press(pilot, "escape", "o")
+        assert "This text was given, not written" in text(app)
+        await press(pilot, "home", "enter", "1")
         await written(pilot, screen)
         branch = screen.desk.current
         assert branch is not None and not branch.scored

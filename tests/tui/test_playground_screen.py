@@ -17,10 +17,11 @@ from nexus_tui.tui import playground_screen
 from nexus_tui.tui.app import NexusApp
 from nexus_tui.tui.keybar import KeyBar
 from nexus_tui.tui.number_field import NumberField
-from nexus_tui.tui.playground_screen import FRAME, PlaygroundScreen
+from nexus_tui.tui.playground_screen import PlaygroundScreen
 from nexus_tui.tui.presets_dialog import PresetsDialog
 from nexus_tui.tui.prompt_editor import PromptEditor
 from nexus_tui.tui.settings_panel import SETTINGS
+from nexus_tui.tui.text_screen import FRAME
 from nexus_tui.tui.token_view import TokenView
 from nexus_tui.tui.writer import Figures
 from tests.tui.conftest import FakeSession, ready, until
@@ -407,7 +408,7 @@ def test_picture(
         if inside:
             await press(pilot, "escape", "up", "s")
         screen.query_one(KeyBar).hush()
-        screen._show_figures()
+        screen.show_figures()
         await pilot.pause()
 
     app = make_app(trained, theme_name=theme_name)
