@@ -54,7 +54,13 @@ class NewRunDialog(Dialog[bool]):
     """
 
     CSS_PATH: ClassVar[CSSPathType | None] = ["dialogs.tcss", "new_run.tcss"]
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "take", "take", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "take", "take", show=False),
+        # Before any widget sees the key: else what is typed right after it, or comes with it in one packet of a
+        # slow link, still goes to the field before.
+        Binding("tab", "app.focus_next", "next field", show=False, priority=True),
+        Binding("shift+tab", "app.focus_previous", "field before", show=False, priority=True),
+    ]
     AUTO_FOCUS = "Listing"
 
     def __init__(self) -> None:

@@ -60,9 +60,11 @@ class ModeScreen(Screen[None]):
 
     def show_keys(self) -> None:
         """Bring the footer's grey keys up to date."""
+        bars = self.query(KeyBar)
+        if not bars:  # not composed yet, or already taken down
+            return
         greyed = {key.id for key in keys_at(self.WHERE) if key.rank and self.why_not(key.method)}
-        for bar in self.query(KeyBar):
-            bar.show(frozenset(greyed))
+        bars.first().show(frozenset(greyed))
 
     def on_screen_resume(self) -> None:
         """Draw what has changed while another screen was seen."""
