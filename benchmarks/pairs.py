@@ -1,4 +1,4 @@
-"""How often equal checkpoints are told apart (nominally 5 % of comparisons), and how often different ones are."""
+"""How often equal checkpoints are told apart, nominally 5 % of comparisons, and how often different ones."""
 
 import argparse
 from itertools import combinations
@@ -14,7 +14,7 @@ Losses = np.ndarray[Any, np.dtype[np.float64]]
 
 
 def drawn(random: np.random.Generator, count: int, slow: float) -> Losses:
-    """Losses of equal checkpoints, [checkpoints, windows]; beside the scatter, `slow` of it changes over 30 windows."""
+    """Losses of equal checkpoints, [checkpoints, windows]; `slow` of their scatter lasts some 30 windows."""
     own = random.normal(0, NOISE, (count, WINDOWS))
     drift = random.normal(0, 1, (count, WINDOWS + 29))
     smooth = np.stack([np.convolve(row, np.full(30, 30**-0.5), "valid") for row in drift])

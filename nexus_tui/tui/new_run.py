@@ -56,7 +56,7 @@ class NewRunDialog(Dialog[bool]):
     CSS_PATH: ClassVar[CSSPathType | None] = ["dialogs.tcss", "new_run.tcss"]
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "take", "take", show=False),
-        # Before any widget sees the key: else what is typed right after it, or comes with it in one packet of a
+        # Before any widget sees the key: else what is typed right after it, or comes in the same packet of a
         # slow link, still goes to the field before.
         Binding("tab", "app.focus_next", "next field", show=False, priority=True),
         Binding("shift+tab", "app.focus_previous", "field before", show=False, priority=True),
