@@ -31,7 +31,7 @@ PICTURES: dict[str, str] = {
     "compare-windows": f"{MARKED} c i …",
     "compare-layers": f"{MARKED} c l …",
     "checkpoints": "3 home down down space down down down down space end space …",
-    "playground": "5 … ctrl+r … escape home right right right right right right right right s …",
+    "playground": "5 … ctrl+r … escape home right right right right right right right s right …",
     "grid": f"{MARKED} 5 … ctrl+g …",
     "evolution": "5 … ctrl+e …",
 }
