@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 from pathlib import Path
@@ -31,10 +32,10 @@ def save_average(run: Run, average: Average, name: str = "") -> Checkpoint:
     """Save an average in the run of one of its parents, and journal it with them, its loss and its windows'.
 
     `name` defaults to `average_` and its step, numbered if that is taken. The checkpoint has no optimizer
-    state; the link `best` moves to it if it is the true best. `run` is left as it is: refresh it. Takes the
-    run's lock: raises RunLockedError
-    while someone trains it; RunError if the name will not do, the run is another or the disk refuses it,
-    CheckpointError if a parent is damaged.
+    state; the link `best` moves to it if it is the true best, or the journal says why it could not. `run` is
+    left as it is: refresh it. Takes the run's lock: raises RunLockedError while someone trains it; RunError
+    if the name will not do, the run is another or the disk refuses it, CheckpointError if a parent is
+    damaged. Nothing is left behind then.
     """
     folder = run.folder
     if run.kind != "run" or folder.resolve() not in {s.run.folder.resolve() for s in average.subjects}:
@@ -45,9 +46,7 @@ def save_average(run: Run, average: Average, name: str = "") -> Checkpoint:
         _require_one_protocol(now, average)
         saved = _written(folder, average, _name(now, average, name))
         _journalled(folder, average, saved)
-        now.refresh()
-        ranked = truth.best(now)
-        link_best(folder, ranked.checkpoint if ranked else None)
+        _linked(now, saved)
     return saved
 
 
@@ -120,6 +119,22 @@ def _journalled(folder: Path, average: Average, saved: Checkpoint) -> None:
             raise journal.failure
     except OSError as error:
         shutil.rmtree(saved.path, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            (folder / "evaluations" / f"{saved.name}.npy").unlink(missing_ok=True)
         raise RunError(f"{saved.name} could not be put on record: {error.strerror or error}.") from error
     finally:
         journal.close()
+
+
+def _linked(run: Run, saved: Checkpoint) -> None:
+    """Let `best` point to the true best. The average is on record by now: a failure is put there, too."""
+    run.refresh()
+    ranked = truth.best(run)
+    try:
+        link_best(run.folder, ranked.checkpoint if ranked else None)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            journal = j.Journal(run.folder / "journal.jsonl")
+            message = f"the link `best` could not be moved: {error}"
+            journal.append(j.FaultedEvent(step=saved.step, message=message))
+            journal.close()

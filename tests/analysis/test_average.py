@@ -291,8 +291,18 @@ def test_a_full_disk_leaves_nothing_behind(run: Run, monkeypatch: pytest.MonkeyP
     with pytest.raises(RunError, match=r"average_12 could not be put on record: No space left on device"):
         save_average(run, made)
     assert (run.folder / "journal.jsonl").read_bytes() == before
-    assert not (run.folder / "checkpoints" / "average_12").exists()
+    assert not list(run.folder.rglob("average_12*"))
     assert not (run.folder / "lock").exists()
+
+
+def test_it_is_saved_though_best_cannot_be_moved(run: Run) -> None:
+    (run.folder / "best").unlink(missing_ok=True)
+    (run.folder / "best").mkdir()
+    saved = save_average(run, average(subjects(run)))
+    found = Run(run.folder)
+    found.checkpoints[saved.name].verify()
+    (fault,) = [event for event in found.log if isinstance(event, j.FaultedEvent)]
+    assert fault.message == "the link `best` could not be moved: a folder stands in its place; move that away"
 
 
 def test_shares_sum_to_one() -> None:

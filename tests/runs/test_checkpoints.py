@@ -95,3 +95,14 @@ def test_best_is_a_relative_link_that_moves(tmp_path: Path, saved: Checkpoint) -
         assert (tmp_path / "best").readlink() == Path("checkpoints") / checkpoint.name
     link_best(tmp_path, None)
     assert not (tmp_path / "best").exists()
+
+
+def test_a_folder_called_best_is_left_alone(tmp_path: Path, saved: Checkpoint) -> None:
+    """As in a run that was copied with its links followed."""
+    (tmp_path / "best").mkdir()
+    (tmp_path / "best" / "mine").touch()
+    before = sorted(tmp_path.rglob("*"))
+    for checkpoint in (saved, None):
+        with pytest.raises(OSError, match="a folder stands in its place; move that away"):
+            link_best(tmp_path, checkpoint)
+    assert sorted(tmp_path.rglob("*")) == before
