@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from pathlib import Path
 
 from nexus_tui.runs.comparison import CONFIDENCE
 from nexus_tui.tui import format
@@ -12,29 +11,22 @@ from nexus_tui.tui.compare_head import validation_texts
 from nexus_tui.tui.compare_table import step
 from nexus_tui.tui.compare_words import verdict
 from nexus_tui.tui.comparing import METHODS, Comparing
-from nexus_tui.tui.copying import short_path, state_folder
-from nexus_tui.tui.safe import plain
+from nexus_tui.tui.text_markdown import words
 
 
-def export(text: str, now: datetime) -> str:
-    """Write a comparison into the state folder. Returns what to tell the user."""
-    path = state_folder() / "exports" / f"comparison-{now:%Y%m%d-%H%M%S}.md"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, "utf-8")
-    except OSError as error:
-        return f"Not written: {short_path(path)} ({error.strerror})."
-    return f"Written to {short_path(Path(path))}"
+def stem(now: datetime) -> str:
+    """Name of the file that `w` writes."""
+    return f"comparison-{now:%Y%m%d-%H%M%S}"
 
 
 def markdown(c: Comparing) -> str:
     """All of it; sections that were not worked out are left out."""
-    words = "".join(text for text, _ in verdict(c))
-    text = f"Validation: {validation_texts(c)[0]}."
+    said = words("".join(text for text, _ in verdict(c)))
+    text = words(f"Validation: {validation_texts(c)[0]}.")
     level = f"{100 * CONFIDENCE:.0f} % intervals that hold for all pairs at once."
     parts = [
         f"# Comparison of {len(c.rows)} checkpoints",
-        words,
+        said,
         text,
         _overview(c),
         "## Pairs",
@@ -55,7 +47,7 @@ def markdown(c: Comparing) -> str:
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
-    lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+    lines += ["| " + " | ".join(words(cell) for cell in row) + " |" for row in rows]
     return "\n".join(lines)
 
 
@@ -70,7 +62,7 @@ def _overview(c: Comparing) -> str:
         rows.append(
             [
                 row.letter,
-                plain(s.run.name),
+                s.run.name,
                 step(c, place),
                 format.count(s.tokens),
                 nats[0],
@@ -93,12 +85,12 @@ def _pairs(c: Comparing) -> str:
             f"{pair.windows:,} windows" if pair.windows else f"{pair.bytes:,} bytes" if pair.bytes else ""
         )
         first, second = c.rows[pair.a].letter, c.rows[pair.b].letter
-        words = {
+        names = {
             "undecided": "cannot be told from",
             "same": "has the weights of",
             "incomparable": "cannot be compared with",
         }
-        said = words.get(pair.verdict, f"{pair.verdict} than")
+        said = names.get(pair.verdict, f"{pair.verdict} than")
         rows.append(
             [
                 f"{second} {said} {first}",

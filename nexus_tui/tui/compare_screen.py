@@ -19,7 +19,7 @@ from nexus_tui.tui.compare_average import AverageSection
 from nexus_tui.tui.compare_choice import chosen, nothing_to_compare
 from nexus_tui.tui.compare_classes import ClassesSection
 from nexus_tui.tui.compare_config import ConfigSection
-from nexus_tui.tui.compare_export import export, markdown
+from nexus_tui.tui.compare_export import markdown, stem
 from nexus_tui.tui.compare_head import SectionTabs, head, info
 from nexus_tui.tui.compare_layers import LayersSection
 from nexus_tui.tui.compare_pairs import PairsSection
@@ -30,7 +30,7 @@ from nexus_tui.tui.compare_table import CompareTable
 from nexus_tui.tui.compare_windows import WindowsSection
 from nexus_tui.tui.compare_words import explained
 from nexus_tui.tui.comparing import Comparing, comparing
-from nexus_tui.tui.copying import copy
+from nexus_tui.tui.copying import copy, export
 from nexus_tui.tui.dialogs import ErrorDialog
 from nexus_tui.tui.flow import flow
 from nexus_tui.tui.keybar import KeyBar
@@ -352,7 +352,7 @@ class CompareScreen(ModeScreen):
     def action_export(self) -> None:
         """Write all of it as Markdown."""
         if self._c:
-            self.nexus.say(export(markdown(self._c), self.nexus.clock()))
+            self.nexus.say(export(stem(self.nexus.clock()), markdown(self._c)))
 
     def action_copy(self) -> None:
         """Copy all of it as Markdown."""

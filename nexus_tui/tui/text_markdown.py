@@ -16,8 +16,9 @@ def markdown(version: Version, now: datetime) -> str:
     """The text, fenced so that nothing in it is read as Markdown; control characters are symbols."""
     prompt = version.prompt.decode(errors="replace") if isinstance(version.prompt, bytes) else version.prompt
     written = version.text.shown[version.text.head :]
-    name = f"{version.run.name}, step {version.checkpoint.step:,}"
-    parts = [f"# {'A text scored under' if version.scored else 'A text by'} {_words(name)}\n"]
+    step = f"step {version.checkpoint.step:,}"
+    name = f"{version.run.name}, {version.name if version.run.averaged(version.name) else step}"
+    parts = [f"# {'A text scored under' if version.scored else 'A text by'} {words(name)}\n"]
     if not version.scored:
         parts += ["## Prompt\n", fenced(prompt) if prompt else "None: as after a line break.\n"]
     parts += ["## Text\n", fenced(written), "## Figures\n", _table(_figures(version))]
@@ -25,7 +26,7 @@ def markdown(version: Version, now: datetime) -> str:
     if version.settings:
         parts += ["## Settings\n", _table(_settings(version))]
     if version.steps:
-        parts += ["## How it came to be\n", "".join(f"1. {_words(step)}\n" for step in version.steps)]
+        parts += ["## How it came to be\n", "".join(f"1. {words(step)}\n" for step in version.steps)]
     return "\n".join(parts)
 
 
@@ -36,13 +37,13 @@ def fenced(text: str) -> str:
     return f"{fence}text\n{text}\n{fence}\n"
 
 
-def _words(text: str) -> str:
-    """Words in which nothing is read as Markdown."""
+def words(text: str) -> str:
+    """Words on one line in which nothing is read as Markdown; control characters are symbols."""
     return re.sub(r"([\\`*_{}\[\]<>#|~])", r"\\\1", visible(text).replace("\n", " "))
 
 
 def _table(rows: list[tuple[str, str]]) -> str:
-    lines = ["| | |", "|---|---|", *(f"| {_words(key)} | {_words(value)} |" for key, value in rows)]
+    lines = ["| | |", "|---|---|", *(f"| {words(key)} | {words(value)} |" for key, value in rows)]
     return "\n".join(lines) + "\n"
 
 
