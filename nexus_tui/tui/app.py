@@ -24,6 +24,7 @@ from nexus_tui.tui.keybar import KeyBar
 from nexus_tui.tui.keys import BY_ID, Where, bindings, keys_at
 from nexus_tui.tui.launcher import Launcher, LaunchError, TrainingSession
 from nexus_tui.tui.marks import Marks
+from nexus_tui.tui.safe import plain
 from nexus_tui.tui.screen import ModeScreen, perform
 
 if TYPE_CHECKING:
@@ -217,7 +218,8 @@ class NexusApp(App[str]):
 
         Any thread may ask. What writes a text asks before every sleep: training may begin meanwhile.
         """
-        return self._sampling_share if self.session and self.session.alive else 1.0
+        session = self.session  # once: the screen's thread may let it go meanwhile
+        return self._sampling_share if session and session.alive else 1.0
 
     @property
     def control(self) -> Control | None:
@@ -238,6 +240,7 @@ class NexusApp(App[str]):
 
     def say(self, message: str, role: str = "text") -> None:
         """One sentence in the footer for a while; a long one as a notice of its own."""
+        message = plain(message)
         bars = list(self.screen.query(KeyBar))
         if bars and len(message) < self.size.width - 1:
             bars[0].say(message, role)

@@ -206,7 +206,7 @@ class Desk:
         return True
 
     def clear(self) -> None:
-        """Show none; those before can be gone back to."""
+        """End what is being written, and keep no text."""
         self.stop()
         self.versions, self.place = [], -1
 
@@ -214,8 +214,13 @@ class Desk:
 def _changes(old: Version, settings: Mapping[str, Any]) -> str:
     """Which settings are others than before, but for the number of tokens."""
     changed = [
-        f"{key} {old.settings[key]:g} → {settings[key]:g}"
+        f"{key} {_number(old.settings[key])} → {_number(settings[key])}"
         for key in old.settings
         if key != "max_tokens" and settings.get(key) != old.settings[key]
     ]
     return f" ({', '.join(changed)})" if changed else ""
+
+
+def _number(value: float) -> str:
+    """A setting: a seed whole, however long it is."""
+    return f"{value:g}" if isinstance(value, float) else str(value)

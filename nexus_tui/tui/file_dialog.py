@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from itertools import islice
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -91,10 +91,11 @@ class FileDialog(Dialog[Path]):
         self.query_one(".names", Static).update(self.ink((words, "muted")))
 
     def action_complete(self) -> None:
-        """Type on as far as there is only one way to."""
+        """Type on as far as there is only one way to, and nothing that a field cannot show."""
         field = self.query_one(Input)
         found = matches(field.value)
         common = os.path.commonprefix(found)  # noqa: RUF071 - of names, letter by letter, is what is wanted
+        common = "".join(takewhile(str.isprintable, common))  # what steers a terminal would do so from there
         if len(common) > len(field.value):
             field.value = common
             field.cursor_position = len(common)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ BUILT_IN: dict[str, dict[str, float]] = {
     "wild": {"temperature": 1.3, "top_k": 0, "top_p": 1, "min_p": 0.03, "repetition_penalty": 1},
 }
 LONGEST_NAME = 24
+_LARGEST = 1_000_000
 
 
 class Presets:
@@ -80,10 +80,10 @@ def _is_preset(values: object) -> bool:
     if not isinstance(values, dict) or not set(SETTINGS) <= set(values):
         return False
     numbers = [values[key] for key in SETTINGS]
-    if not all(type(number) in (int, float) and math.isfinite(number) for number in numbers):
+    if not all(type(number) in (int, float) and abs(number) <= _LARGEST for number in numbers):
         return False
     temperature, top_k, top_p, min_p, penalty = numbers
     return bool(
-        0 <= temperature <= 100 and top_k == int(top_k) and 0 <= top_k <= 1_000_000
+        0 <= temperature <= 100 and top_k == int(top_k) and top_k >= 0
         and 0 < top_p <= 1 and 0 <= min_p <= 1 and 0.01 <= penalty <= 100
     )  # fmt: skip

@@ -211,6 +211,17 @@ async def test_a_new_seed_is_the_next_and_gives_another_text(make_app: Make, thi
         assert field(screen, "seed").value == "1" and "seed 1" in text(app)
 
 
+async def test_a_long_seed_is_told_whole(make_app: Make, thinking: Trained) -> None:
+    app = make_app(thinking)
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await show(pilot)
+        await write(pilot, screen)
+        version = screen.desk.current
+        assert version is not None
+        more = screen.desk.go_on({**version.settings, "seed": 12_345_678, "temperature": 0.5})
+        assert more is not None and more.steps[-1].endswith("(temperature 0.8 → 0.5, seed 0 → 12345678)")
+
+
 async def test_a_stop_text_ends_it_and_is_not_shown(make_app: Make, thinking: Trained) -> None:
     app = make_app(thinking)
     async with app.run_test(size=(80, 24)) as pilot:

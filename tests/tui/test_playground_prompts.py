@@ -200,6 +200,10 @@ async def test_tab_completes_a_path(make_app: Make, trained: Trained, tmp_path: 
         assert "␛[2Jbad" in text(app)
         await press(pilot, "o", "tab", "n", "tab")
         assert box.value == "texts/one.txt"
+        (tmp_path / "texts" / "bad\x1b[2J").write_text("x")
+        box.value = "texts/ba"
+        await press(pilot, "tab")
+        assert box.value == "texts/bad"  # a field would pass the rest on to the terminal
 
 
 async def test_a_pasted_text_with_an_escape_sequence_is_no_text_for_the_editor(

@@ -59,7 +59,8 @@ def test_a_damaged_file_is_as_good_as_none(tmp_path: Path, damaged: str) -> None
 
 def test_one_wrong_preset_spoils_no_other(tmp_path: Path) -> None:
     path = tmp_path / "presets.json"
-    path.write_text(json.dumps({"mine": MINE, "bad": {"temperature": "hot"}}))
+    bad = {"temperature": "hot"}
+    path.write_text(json.dumps({"bad": bad, "big": {**MINE, "top_k": 10**400}, "mine": MINE}))
     assert list(Presets(path).own) == ["mine"]
 
 
