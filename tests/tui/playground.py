@@ -29,8 +29,11 @@ async def written(pilot: Pilot[str], screen: PlaygroundScreen) -> str:
     """Wait for the end of the text and its figures; all of it."""
     version = screen.desk.current
     assert version is not None
-    await until(pilot, lambda: not version.busy and not screen.view._live)
-    await pilot.pause(0.15)
+    timer = screen._timer
+    assert timer is not None
+    # It looks for the last time once everything is known, and draws that.
+    await until(pilot, lambda: not (version.busy or screen.view._live or timer._active.is_set()))
+    await pilot.pause()
     return screen.view.text
 
 

@@ -309,8 +309,7 @@ async def test_figures_give_way_and_name_what_they_are_of(make_app: Make, traine
         shown = line(app, "done")
         assert shown.endswith("byte:step_1400.1  seed 0") and "first after" in shown
         await pilot.resize_terminal(60, 24)
-        await pilot.pause(0.1)
-        assert line(app, "done").startswith(" done   30 tokens")
+        await until(pilot, lambda: line(app, "done").startswith(" done   30 tokens"))
 
 
 async def test_another_run_without_checkpoints_shows_no_text(

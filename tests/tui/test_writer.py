@@ -51,10 +51,11 @@ def test_the_wait_for_the_first_token_is_no_part_of_the_speed() -> None:
     writer = _writer(11)
     fast = Fast(11, wait=0.5)
     writer._opener = lambda _: fast
+    began = time.perf_counter()
     writer.start()
     writer.join(30)
     assert writer.figures.wait >= 0.5
-    assert writer.figures.seconds < 0.5
+    assert writer.figures.wait + writer.figures.seconds <= time.perf_counter() - began
     assert writer.figures.speed == 10 / writer.figures.seconds
 
 
@@ -64,7 +65,7 @@ def test_a_long_prompt_is_left_at_once() -> None:
     while writer.progress[0] < 5:
         time.sleep(0.001)
     writer.stop()
-    writer.join(5)
+    writer.join(60)
     assert (writer.state, writer.busy, writer.take()) == ("stopped", False, [])
     assert writer.progress[0] < writer.progress[1] == 10_000
 
