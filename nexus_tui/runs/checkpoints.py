@@ -154,8 +154,8 @@ def remove_unfinished(run_folder: Path) -> None:
 def link_best(run_folder: Path, checkpoint: Checkpoint | None) -> None:
     """Let the relative link `best` point to a checkpoint, or to nothing. Swapped in one rename.
 
-    Raises OSError, and leaves everything as it is, where the disk refuses it or `best` is a folder of its own,
-    as in a run that was copied with its links followed.
+    Raises OSError, and leaves everything as it is, where the disk refuses it or `best` is a real folder, as
+    in a run that was copied with its links followed.
     """
     link = run_folder / "best"
     if link.is_dir() and not link.is_symlink():
