@@ -84,6 +84,17 @@ def test_the_report_says_what_it_is_and_keeps_it_out_of_the_progress(averaged: R
     assert "to train more, resume from one of its parents" in text
 
 
+def test_a_new_best_of_training_is_one_though_an_average_was_lower(reference_run: Writer) -> None:
+    reference_run.average(["step_1800", "step_2000"], 2.60)
+    reference_run.steps(2001, 2200)
+    reference_run.save(2200)
+    reference_run.evaluate(2200, 2.62)
+    told = facts(Run(reference_run.folder))
+    row = next(row for row in told["checkpoints"] if row["step"] == 2200)
+    notes = [note["text"] for each in told["progress"] for note in each["notes"]]
+    assert row["new_best"] and any("2.6200" in note and "new best" in note for note in notes)
+
+
 def test_a_report_does_not_count_the_time_until_it_was_made(reference_run: Writer) -> None:
     before = facts(Run(reference_run.folder))["summary"]["seconds"]
     late = datetime.now(UTC) + timedelta(days=3)

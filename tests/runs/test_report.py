@@ -175,7 +175,7 @@ def test_a_spike_is_found_among_single_steps(writer: Callable[..., Writer]) -> N
 
 def test_a_rate_that_never_moves_has_no_peak_and_one_row_no_drop() -> None:
     class Bare:
-        evaluations: list[object] = []  # noqa: RUF012
+        trained: list[object] = []  # noqa: RUF012
         samples: list[object] = []  # noqa: RUF012
         log: list[object] = []  # noqa: RUF012
         steps = {name: np.empty(0) for name in ("step", "loss")}  # noqa: RUF012

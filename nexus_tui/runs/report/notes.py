@@ -89,11 +89,9 @@ def _spikes(run: Run) -> list[Note]:
 
 def _bests(run: Run) -> list[Note]:
     found, lowest = [], np.inf
-    for evaluation in run.evaluations:
+    for evaluation in run.trained:  # an average belongs to no row of the chart
         if evaluation.loss < lowest:
             lowest = evaluation.loss
-            if evaluation.averaged:  # belongs to no row of the chart
-                continue
             text = f"validation {lowest:.4f}, perplexity {evaluation.perplexity:.2f}: new best"
             found.append(Note(evaluation.step, text, "new best"))
     return found
