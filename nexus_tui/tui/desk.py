@@ -196,6 +196,11 @@ class Desk:
             version.source.stop()
         return bool(live)
 
+    def leave(self) -> None:
+        """End everything: the program is left, and waits for no figure."""
+        for version in self.versions:
+            version.source.leave()
+
     def move(self, by: int) -> bool:
         """Show the text before, or after; whether there is one."""
         if not 0 <= self.place + by < len(self.versions):

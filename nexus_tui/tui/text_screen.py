@@ -56,7 +56,7 @@ class TextScreen(ModeScreen):
 
     def on_unmount(self) -> None:
         """Leave no thread writing."""
-        self.desk.stop()
+        self.desk.leave()
 
     def why_not(self, action: str) -> str:
         """Everything about a text needs one."""

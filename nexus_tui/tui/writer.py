@@ -99,6 +99,7 @@ class Source:
         self._opener, self._share = opener, share
         self._new: deque[Piece] = deque()  # appends and pops of a deque are atomic: no lock, no waiting
         self._stopped = threading.Event()
+        self._left = False
         self._thread = threading.Thread(target=self._work, name="writer")
 
     @property
@@ -122,6 +123,11 @@ class Source:
     def stop(self) -> None:
         """End at the next token. Returns at once."""
         self._stopped.set()
+
+    def leave(self) -> None:
+        """The same, and nobody wants to know anything of the text any more."""
+        self._left = True
+        self.stop()
 
     def take(self) -> list[Piece]:
         """The pieces that came since the last call."""
@@ -210,7 +216,7 @@ class Writer(Source):
 
     def _work(self) -> None:
         super()._work()
-        if self._originals is None or self.state == "failed" or not self._written:
+        if self._originals is None or self._left or self.state == "failed" or not self._written:
             return
         try:
             self.novelty = self._originals().figures(bytes(self._written))

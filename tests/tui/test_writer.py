@@ -59,6 +59,26 @@ def test_the_wait_for_the_first_token_is_no_part_of_the_speed() -> None:
     assert writer.figures.speed == 10 / writer.figures.seconds
 
 
+def test_who_leaves_does_not_wait_for_the_training_text() -> None:
+    """Reading that takes a while, and the program would not end before."""
+    asked: list[bool] = []
+
+    def originals() -> Originals:
+        asked.append(True)
+        return Originals(b"abc")
+
+    for leave in (False, True):
+        writer = _writer(2_000_000, originals=originals)
+        writer.start()
+        while not writer.figures.tokens:
+            time.sleep(0.001)
+        (writer.leave if leave else writer.stop)()
+        writer.join(60)
+        assert (writer.state, writer.busy) == ("stopped", False)
+        assert (writer.novelty is None) is leave
+    assert asked == [True]
+
+
 def test_a_long_prompt_is_left_at_once() -> None:
     writer = Writer(Checkpoint(Path("x"), 1, {}), "", {}, lambda _: Fast(10, chunks=10_000))
     writer.start()
