@@ -189,10 +189,10 @@ def _unpack(arrays: cache.Arrays) -> tuple[Losses, float]:
 
 def _pair(place: int, parent: Subject, losses: Losses, count: int) -> Pair:
     """The average against one of its `count` parents, as one pair of those among all of them."""
-    own = parent.window_losses
+    own, mean = parent.window_losses, float(losses.astype(np.float64).mean()) - parent.loss
     if own is None or own.shape != losses.shape or len(losses) < 2:
         reason = f"the losses of {parent.label} by window are not on record, so there is no test"
-        return Pair(place, count, "undecided", reason=reason)
+        return Pair(place, count, "undecided", mean=mean, reason=reason)
     if not (np.isfinite(own).all() and np.isfinite(losses).all()):
         return Pair(place, count, "undecided", reason="the loss of a window is no finite number")
     apart = paired(own, losses, count + 1)

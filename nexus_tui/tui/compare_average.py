@@ -87,7 +87,8 @@ def _contender(c: Comparing, method: str, width: int) -> list[Line]:
     )
     lines: list[Line] = [(title, (figures, "text"))]
     for place, pair in enumerate(average.pairs):
-        verdict = "cannot be told from it" if pair.verdict == "undecided" else pair.verdict
+        undecided = "cannot be told from it" if pair.blocks else "cannot be tested"
+        verdict = undecided if pair.verdict == "undecided" else pair.verdict
         star = f" {theme.glyphs().star}" if place == c.best else "  "
         lines.append(
             (

@@ -144,7 +144,8 @@ def _averages(c: Comparing) -> str:
     for method in METHODS:
         if average := c.average(method):
             for place, pair in enumerate(average.pairs):
-                said = "cannot be told from" if pair.verdict == "undecided" else f"{pair.verdict} than"
+                undecided = "cannot be told from" if pair.blocks else "cannot be tested against"
+                said = undecided if pair.verdict == "undecided" else f"{pair.verdict} than"
                 loss = f"{format.loss(average.loss)} ± {format.loss(average.stderr)}"
                 rows.append([method, loss, f"{said} {c.rows[place].letter}", format.delta(pair.mean)])
     return _table(["average", "loss, nats/token", "verdict", "difference"], rows) if rows else ""

@@ -149,5 +149,5 @@ def average_against_best(c: Comparing, method: str) -> Cell:
     pair = average.pairs[c.best]
     mean = format.delta(pair.mean)
     if pair.verdict == "undecided":
-        return (f"≈ {mean}", "val")
+        return (f"≈ {mean}", "val") if pair.blocks else (f"? {mean}", "muted")
     return (f"{pair.verdict} {mean}", "good" if pair.verdict == "better" else "text")

@@ -39,6 +39,9 @@ def _averages(c: Comparing) -> list[Span]:
         pair = average.pairs[c.best]
         best = c.rows[c.best].span
         name = f" Their {method} average "
+        if not pair.blocks:
+            spans += [(f"{name}cannot be tested against ", "text"), best, (f": {_reason(c, pair)}.", "text")]
+            continue
         if pair.verdict == "undecided":
             how = "lower" if pair.mean < 0 else "higher"
             chance = f"{name}is {how} by {_amount(pair)}, but cannot be told from "

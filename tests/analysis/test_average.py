@@ -100,6 +100,15 @@ def test_it_is_tested_against_each_parent_over_the_same_windows(run: Run) -> Non
         assert pair.verdict == verdict
 
 
+def test_without_the_windows_of_a_parent_there_is_a_difference_and_no_test(run: Run) -> None:
+    (run.folder / "evaluations" / "step_12.npy").unlink()
+    found = average(subjects(run, "step_8", "step_12"))
+    pair = found.pairs[1]
+    assert (pair.verdict, pair.blocks) == ("undecided", 0)
+    assert pair.mean == pytest.approx(found.loss - subjects(run, "step_12")[0].loss)
+    assert "step_12" in pair.reason or "tiny:12" in pair.reason
+
+
 def test_order_does_not_matter(run: Run) -> None:
     forth = average(subjects(run), "ema")
     back = average(subjects(run, "step_12", "step_8", "step_4"), "ema")

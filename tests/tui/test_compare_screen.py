@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
+from nexus_tui.analysis import average as average_module
 from nexus_tui.analysis import token_losses as token_losses_module
 from nexus_tui.analysis.average import average
 from nexus_tui.analysis.breakdown import by_class, by_position, most_different
@@ -636,6 +637,24 @@ async def test_nothing_is_saved_into_a_run_that_is_being_trained(
         await press(pilot, "s")
         await until(pilot, lambda: "byte is being trained; save into it once that has ended." in words(app))
         lock.release()
+
+
+async def test_an_average_that_cannot_be_tested_says_why(
+    make_app: Make, runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_made_results(monkeypatch)
+    losses = Run(runs / "byte").window_losses(FOUR[3])
+    monkeypatch.setattr(average_module, "_score", lambda *_: (losses, 3.9))
+    for name in FOUR[1:3]:
+        (runs / "byte" / "evaluations" / f"{name}.npy").unlink()
+    app = make_app()
+    async with app.run_test(size=(120, 36)) as pilot:
+        screen = await show(pilot, *byte(*FOUR[1:3]))
+        await press(pilot, "a")
+        await done(pilot, screen)
+        assert "Their uniform average cannot be tested against" in words(app)
+        assert "by window are not on record" in words(app) and "nan" not in words(app)
+        assert "? -" in line(app, "avg  ") or "? +" in line(app, "avg  ")
 
 
 async def test_checkpoints_that_cannot_be_averaged_are_refused_in_a_sentence(
