@@ -185,7 +185,7 @@ def compare(
     found = judge(subjects)
     if deep:
         found = judge(console.measured(subjects))
-    mean, kept = console.averaged(subjects, average, decay, save)
+    mean, kept = console.averaged(list(found.subjects), average, decay, save)
     if as_json:
         _print_json(console.as_dict(found, deep, mean, kept))
         return

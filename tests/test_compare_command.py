@@ -240,6 +240,13 @@ def test_weights_that_are_gone_compare_from_the_record_beside_those_that_are_her
     assert found["deep"]["windows"] == []
 
 
+def test_deep_also_tests_an_average_against_a_parent_without_windows_on_record(runs: Path) -> None:
+    (runs / "byte" / "evaluations" / "step_4.npy").unlink()
+    asked = ("byte:4", "byte:12", "--average", "uniform", "--runs", runs)
+    assert [pair["blocks"] > 0 for pair in told(*asked)["average"]["pairs"]] == [False, True]
+    assert all(pair["blocks"] > 0 for pair in told(*asked, "--deep")["average"]["pairs"])
+
+
 def test_nothing_but_the_record_needs_no_torch(tmp_path: Path) -> None:
     import subprocess
     import sys
