@@ -47,4 +47,8 @@ async def save(run: Run, average: Average, name: str) -> tuple[str, str]:
         saved = await asyncio.to_thread(save_average, Run(run.folder), average, name)
     except (RunError, RunLockedError, CheckpointError, OSError, ValueError) as error:
         return "", str(error)
+    except MemoryError:
+        return "", "There is not enough memory to average them; close something else first."
+    except Exception as error:  # who waits for it is told nothing else
+        return "", f"{type(error).__name__}: {error}"
     return saved.name, ""

@@ -617,6 +617,10 @@ async def test_an_average_is_a_contender_and_is_saved_with_its_parents(
         assert [parent.partition("@")[0] for parent in saved.parents] == [f"byte:{n}" for n in FOUR[1:]]
         await press(pilot, "s", *"soup", "enter")
         await until(pilot, lambda: "byte has a checkpoint soup already" in words(app))
+        with monkeypatch.context() as patch:
+            patch.setattr(average_module, "save_average", lambda *_: bytes(2**62))
+            await press(pilot, "escape", "s", "enter")
+            await until(pilot, lambda: "There is not enough memory to average them" in words(app))
         await press(pilot, "escape", "space")
         await done(pilot, screen)
         assert "compare 2 checkpoints of byte" in text(app)
