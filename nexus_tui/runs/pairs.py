@@ -17,6 +17,8 @@ from nexus_tui.runs.ties import BLOCKS, CONFIDENCE, blocks
 from nexus_tui.runs.token_losses import TokenLosses
 
 _DRAWS, _AT_ONCE = 20_000, 1000
+_PAIRS = 28
+"""As many are kept, all of eight checkpoints: a screen asks again whenever something else becomes known."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,15 @@ def paired_bits(a: TokenLosses, b: TokenLosses, checkpoints: int = 2) -> Apart:
     both are scored on exactly the same bytes, and nothing is divided within a token.
     Raises ValueError, with a sentence's predicate about the two, if there is no such text.
     """
+    bits, sizes = _stretches(a, b)
+    size = int(sizes.sum())
+    found = _interval(float(bits.sum()) / size, bits / sizes, checkpoints)
+    return Apart(found.mean, found.low, found.high, found.blocks, size)
+
+
+@lru_cache(_PAIRS)
+def _stretches(a: TokenLosses, b: TokenLosses) -> "tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]":
+    """Of each stretch of text how many bits more b costs than a, and its bytes: [stretches] each."""
     shared = min(len(a.text), len(b.text))
     if a.text[:shared] != b.text[:shared]:
         raise ValueError("were validated on different texts")
@@ -65,10 +76,7 @@ def paired_bits(a: TokenLosses, b: TokenLosses, checkpoints: int = 2) -> Apart:
     if len(cuts) < 3:
         raise ValueError("share too little text")
     bits = [_bits_until(each, at, cuts) for each, at in zip((a, b), ends, strict=True)]
-    apart = np.diff(bits[1] - bits[0])
-    size = int(cuts[-1] - cuts[0])
-    found = _interval(float(apart.sum()) / size, apart / np.diff(cuts), checkpoints)
-    return Apart(found.mean, found.low, found.high, found.blocks, size)
+    return np.diff(bits[1] - bits[0]), np.diff(cuts)
 
 
 def _bits_until(

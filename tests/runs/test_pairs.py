@@ -148,6 +148,18 @@ def test_chance_widens_the_interval_of_bits_per_byte() -> None:
     assert apart.low < 0 < apart.high
 
 
+def test_the_text_of_a_pair_is_cut_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tenth of a second for a large text, and a screen asks again with everything that becomes known."""
+    cut = []
+    intersect = np.intersect1d
+    monkeypatch.setattr(np, "intersect1d", lambda *ends: cut.append(1) or intersect(*ends))
+    bits = np.random.default_rng(3).random(len(TEXT))
+    a, b = scored(TEXT, words(TEXT), 8, bits, "a"), scored(TEXT, as_bytes(TEXT), 16, bits, "b")
+    two, eight = paired_bits(a, b), paired_bits(a, b, 8)
+    assert len(cut) == 1
+    assert two.mean == eight.mean and two.high < eight.high
+
+
 def test_another_text_or_no_common_ends_are_refused() -> None:
     bits = np.full(len(TEXT), 2.0)
     mine = scored(TEXT, as_bytes(TEXT), 16, bits, "b")
