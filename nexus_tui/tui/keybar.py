@@ -1,5 +1,7 @@
 """The footer: one row, the most important key first, dropping from the end; messages pass through it."""
 
+from dataclasses import replace
+
 from rich.segment import Segment
 from textual import events
 from textual.strip import Strip
@@ -13,6 +15,8 @@ from nexus_tui.tui.lines import Line, ink, width_of
 from nexus_tui.tui.safe import fit, plain
 
 _LAST = (BY_ID["screens"], BY_ID["help"], BY_ID["palette"])
+_ESCAPE = Key("escape", "escape", "", "", "", "everywhere")
+"""Stands for what esc does while a text is edited."""
 SECONDS = 5.0
 """How long a message stays."""
 
@@ -26,13 +30,18 @@ class KeyBar(Widget, can_focus=False):
         super().__init__()
         self._where = where
         self._greyed: frozenset[str] = frozenset()
+        self._escape = ""
         self._message: tuple[str, str] | None = None
         self._timer: Timer | None = None
 
-    def show(self, greyed: frozenset[str]) -> None:
-        """Grey out the keys with these ids; repaints only if that is news."""
-        if greyed != self._greyed:
-            self._greyed = greyed
+    def show(self, greyed: frozenset[str], escape: str = "") -> None:
+        """Grey out the keys with these ids; repaints only if that is news.
+
+        While a text is edited, `escape` says what esc does: it then stands in place of the screens, and keys
+        that would be typed are grey.
+        """
+        if (greyed, escape) != (self._greyed, self._escape):
+            self._greyed, self._escape = greyed, escape
             self.refresh()
 
     def say(self, message: str, role: str = "text") -> None:
@@ -57,23 +66,30 @@ class KeyBar(Widget, can_focus=False):
     def places(self) -> list[tuple[int, Key]]:
         """The keys that are shown, each with its first cell."""
         width = self.size.width
-        tail = sum(width_of(self._entry(key)) for key in _LAST)
+        last = (replace(_ESCAPE, label=self._escape), *_LAST[1:]) if self._escape else _LAST
+        tail = sum(width_of(self._entry(key)) for key in last)
         shown: list[tuple[int, Key]] = []
         x = 1
         for key in footer_keys(self._where):
+            if self._escape and key.keys == _ESCAPE.keys:
+                continue
             cells = width_of(self._entry(key))
             if x + cells + tail > width:
                 break
             shown.append((x, key))
             x += cells
         x = max(x, width - tail)
-        for key in _LAST:
+        for key in last:
             shown.append((x, key))
             x += width_of(self._entry(key))
         return shown
 
+    def grey(self, key: Key) -> bool:
+        """Whether a key does nothing now."""
+        return key.id in self._greyed or (bool(self._escape) and key.typed)
+
     def _entry(self, key: Key) -> Line:
-        grey = key.id in self._greyed
+        grey = self.grey(key)
         return (
             (key.written, "faint" if grey else "text!"),
             (f" {key.label}  ", "faint" if grey else "muted"),
@@ -95,4 +111,7 @@ class KeyBar(Widget, can_focus=False):
         """Do what the key under the mouse does."""
         under = [key for x, key in self.places() if x <= event.x]
         if under and not self._message:
+            if under[-1].id == _ESCAPE.id:
+                self.app.simulate_key("escape")
+                return
             await self.run_action(f"screen.key('{under[-1].id}')")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from textual.binding import Binding, BindingType
+from textual.keys import key_to_character
 
 Where = Literal[
     "everywhere", "list", "runs", "training", "checkpoints", "compare", "playground", "grid", "evolution",
@@ -55,6 +56,13 @@ class Key:
     def written(self) -> str:
         """The key as people read it: `p`, `^r`, `←→`."""
         return self.sign or self.keys.partition(",")[0].replace("ctrl+", "^").replace("escape", "esc")
+
+    @property
+    def typed(self) -> bool:
+        """Whether it is written, not carried out, while a text is edited."""
+        first = self.keys.partition(",")[0]
+        character = key_to_character(first)
+        return first == "plus" or (character is not None and character.isprintable())
 
     @property
     def title(self) -> str:

@@ -188,6 +188,12 @@ class PlaygroundScreen(TextScreen):
             self.box.remember()
             self.show_text(self.desk.score(run, checkpoint, self.prompt))
 
+    @property
+    def escape_in_field(self) -> str:
+        """Writing is stopped before the field is left."""
+        version = self.desk.current
+        return "stops writing" if version and version.source.live else super().escape_in_field
+
     def action_stop(self) -> None:
         """Stop writing; else stop editing; else go back to the training screen."""
         if self.desk.stop():

@@ -186,6 +186,11 @@ class RunsScreen(ModeScreen):
         self.add_class("-filter")
         self._field.focus()
 
+    @property
+    def escape_in_field(self) -> str:
+        """Leaving the filter ends it."""
+        return "shows all runs"
+
     def action_unfilter(self) -> None:
         """Show all runs."""
         if self._field:

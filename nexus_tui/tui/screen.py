@@ -64,7 +64,25 @@ class ModeScreen(Screen[None]):
         if not bars:  # not composed yet, or already taken down
             return
         greyed = {key.id for key in keys_at(self.WHERE) if key.rank and self.why_not(key.method)}
-        bars.first().show(frozenset(greyed))
+        bars.first().show(frozenset(greyed), self.escape_in_field if self.typing else "")
+
+    @property
+    def typing(self) -> bool:
+        """Whether keys that write are written: a text is edited."""
+        return self.focused is not None and self.focused.check_consume_key("q", "q")
+
+    @property
+    def escape_in_field(self) -> str:
+        """What esc does while a text is edited, for the footer."""
+        return "leaves the field"
+
+    def on_descendant_focus(self) -> None:
+        """In a field, other keys act."""
+        self.show_keys()
+
+    def on_descendant_blur(self) -> None:
+        """See above."""
+        self.show_keys()
 
     def on_screen_resume(self) -> None:
         """Draw what has changed while another screen was seen."""

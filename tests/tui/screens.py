@@ -21,8 +21,7 @@ def line(app: App[str], containing: str) -> str:
 def footer(app: App[str]) -> str:
     """The keys of the footer, in order, with what is grey in brackets."""
     bar = app.screen.query_one(KeyBar)
-    greyed = bar._greyed
-    return "  ".join(f"({key.written})" if key.id in greyed else key.written for _, key in bar.places())
+    return "  ".join(f"({key.written})" if bar.grey(key) else key.written for _, key in bar.places())
 
 
 async def press(pilot: Pilot[str], *keys: str) -> None:
