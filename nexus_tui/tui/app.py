@@ -314,8 +314,11 @@ class NexusApp(App[str]):
         """Show the keys that work here."""
         from nexus_tui.tui.help import HelpScreen
 
-        where = self.screen.WHERE if isinstance(self.screen, ModeScreen) else "everywhere"
-        self.push_screen(HelpScreen(where))
+        screen = self.screen
+        if isinstance(screen, ModeScreen):
+            self.push_screen(HelpScreen(screen.WHERE, screen.part))
+        else:
+            self.push_screen(HelpScreen("everywhere"))
 
     async def action_quit(self) -> None:
         """Leave; asks only while this process trains."""

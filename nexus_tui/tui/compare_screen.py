@@ -27,7 +27,7 @@ from nexus_tui.tui.compare_position import PositionSection
 from nexus_tui.tui.compare_saving import home, save, save_dialog, why_not_save
 from nexus_tui.tui.compare_section import Section
 from nexus_tui.tui.compare_table import CompareTable
-from nexus_tui.tui.compare_windows import WindowsSection
+from nexus_tui.tui.compare_windows import WindowList, WindowsSection
 from nexus_tui.tui.compare_words import explained
 from nexus_tui.tui.comparing import Comparing, comparing
 from nexus_tui.tui.copying import copy, export
@@ -40,6 +40,7 @@ from nexus_tui.tui.listing import Listing
 from nexus_tui.tui.marks import Marked
 from nexus_tui.tui.playground_screen import PlaygroundScreen
 from nexus_tui.tui.screen import ModeScreen
+from nexus_tui.tui.window_text import WindowText
 
 if TYPE_CHECKING:
     from nexus_tui.analysis.average import Average
@@ -108,6 +109,13 @@ class CompareScreen(ModeScreen):
     def section(self) -> Section:
         """The section that is seen."""
         return self.query_one(f"#{self.query_one(ContentSwitcher).current}", Section)
+
+    @property
+    def part(self) -> Where | None:
+        """The list of windows and the text of one have keys of their own."""
+        if isinstance(self.focused, WindowText):
+            return "reading"
+        return "windows" if isinstance(self.focused, WindowList) else None
 
     # Drawing ---------------------------------------------------------------------------------------------
 
@@ -185,6 +193,7 @@ class CompareScreen(ModeScreen):
 
     def on_listing_moved(self, _: Listing.Moved) -> None:
         """Another row of the overview."""
+        self.section.leave()
         self._inform()
         self.show_keys()
 
@@ -210,6 +219,7 @@ class CompareScreen(ModeScreen):
     def action_section(self, name: str) -> None:
         """Show a section, and let what it needs be worked out."""
         inside = self.focused is not None and self.focused is not self.table
+        self.section.leave()
         self.query_one(ContentSwitcher).current = name
         self.query_one(SectionTabs).show(name)
         self._stopped = False
@@ -222,6 +232,7 @@ class CompareScreen(ModeScreen):
         if self._c:
             self._want()
             self.section.show(self._c)
+            self.section.arrive()
             self.show_keys()
 
     def on_section_tabs_chosen(self, event: SectionTabs.Chosen) -> None:
@@ -268,6 +279,8 @@ class CompareScreen(ModeScreen):
         return next((row.marked for row in rows if row.letter == self.table.current), None)
 
     def _why_not_row(self, action: str) -> str:
+        if self.focused is not self.table:
+            return "The cursor is not in the overview; ↑ above the first line goes there."
         row = self._row()
         if row is None:
             return "An average is no checkpoint yet; s saves it as one."

@@ -127,6 +127,12 @@ class Section(Container):
         """Take the cursor."""
         self.sheet.focus()
 
+    def arrive(self) -> None:
+        """It was chosen: take the cursor, if it is what there is to move in."""
+
+    def leave(self) -> None:
+        """What it was waiting for is not wanted any more."""
+
     def toggle(self) -> None:
         """What `t` does here."""
 

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 
 from nexus_tui.analysis.breakdown import WindowDifference, most_different, window_text
 from nexus_tui.runs.token_losses import TokenLosses
@@ -15,6 +15,7 @@ from nexus_tui.tui import format, shades, theme
 from nexus_tui.tui.analyst import Job
 from nexus_tui.tui.compare_section import Section, Sheet, missing
 from nexus_tui.tui.comparing import Comparing
+from nexus_tui.tui.keys import bindings
 from nexus_tui.tui.lines import Line, Lines, spread
 from nexus_tui.tui.listing import Column, Listing, Row
 from nexus_tui.tui.safe import fit
@@ -27,7 +28,7 @@ EACH_WAY = 12
 class WindowList(Listing):
     """The windows. Above the first one the cursor goes back to the overview; enter and ↓ go to the text."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "read", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("windows")
 
     def action_up(self) -> None:
         """Row before; before the first one, the overview."""
@@ -36,13 +37,13 @@ class WindowList(Listing):
         else:
             super().action_up()
 
-    def action_scroll_left(self) -> None:
-        """The pair before."""
-        self.screen.action_pair(-1)  # type: ignore[attr-defined]
+    def action_pair(self, direction: int) -> None:
+        """Another pair."""
+        self.screen.action_pair(direction)  # type: ignore[attr-defined]
 
-    def action_scroll_right(self) -> None:
-        """The next pair."""
-        self.screen.action_pair(1)  # type: ignore[attr-defined]
+    async def action_back(self) -> None:
+        """As everywhere on the screen."""
+        await self.screen.action_back()  # type: ignore[attr-defined]
 
     def action_down(self) -> None:
         """Next row; after the last one, the text."""
@@ -73,6 +74,8 @@ class WindowsSection(Section):
     def __init__(self) -> None:
         super().__init__()
         self._shown: tuple[TokenLosses, TokenLosses] | None = None
+        self._wanted = False
+        """Whether the list is to have the focus as soon as it is there."""
 
     def compose(self) -> ComposeResult:
         """What is missing, list, text and what the cursor reads."""
@@ -96,6 +99,21 @@ class WindowsSection(Section):
         listing = self.query_one(WindowList)
         (listing if listing.display else self.sheet).focus()
 
+    def arrive(self) -> None:
+        """To the list at once, or when it is there."""
+        self._wanted = True
+        self._to_list()
+
+    def leave(self) -> None:
+        """Another section is seen, or the cursor was moved elsewhere."""
+        self._wanted = False
+
+    def _to_list(self) -> None:
+        listing = self.query_one(WindowList)
+        if self._wanted and listing.display and listing.rows:
+            self._wanted = False
+            listing.focus()
+
     def draw(self, c: Comparing, *, top: bool = False) -> None:
         """The list for the chosen two, or what is missing of it."""
         a, b = (c.tokens(place) for place in c.pair)
@@ -115,6 +133,7 @@ class WindowsSection(Section):
             self._shown = (a, b)
             self._list(c, a, b)
         self._text()
+        self._to_list()
 
     def lines(self, c: Comparing, width: int) -> list[Line]:  # noqa: ARG002
         """Nothing: the list and the text say it."""
@@ -123,11 +142,15 @@ class WindowsSection(Section):
     def _list(self, c: Comparing, a: TokenLosses, b: TokenLosses) -> None:
         listing = self.query_one(WindowList)
         first, second = (c.rows[place].letter for place in c.pair)
+        chosen = listing.current
         listing.show_columns(_columns(first, second))
         listing.show([])
         listing.show([_row(a, found) for found in _most(a, b)])
-        listing.go_to(listing.rows[0].id if listing.rows else "")
-        listing.scroll_to(y=0, animate=False, force=True)
+        if chosen in {row.id for row in listing.rows}:
+            listing.go_to(chosen or "")
+        else:
+            listing.go_to(listing.rows[0].id if listing.rows else "")
+            listing.scroll_to(y=0, animate=False, force=True)
 
     def on_listing_moved(self, event: Listing.Moved) -> None:
         """Another window."""

@@ -21,9 +21,11 @@ class HelpScreen(Dialog[None]):
         Binding("question_mark,q,enter", "dismiss(None)", "back", show=False)
     ]
 
-    def __init__(self, where: Where) -> None:
+    def __init__(self, where: Where, part: Where | None = None) -> None:
+        """`part` is where the focus is, if that part of the screen has keys of its own: they come first."""
         super().__init__()
         self._where = where
+        self._part = part
 
     def compose(self) -> ComposeResult:
         """The two columns, and how to leave."""
@@ -31,7 +33,9 @@ class HelpScreen(Dialog[None]):
         with VerticalScroll(classes="panel"):
             with Horizontal(classes="columns"):
                 if here:
-                    yield Static(self._column(here | PARTS.get(self._where, {})))
+                    parts = PARTS.get(self._where, {})
+                    first = {self._part: parts[self._part]} if self._part in parts else {}
+                    yield Static(self._column(first | here | parts))
                 yield Static(self._column({"everywhere": "everywhere"}))
             hint = self.ink(
                 ("esc", "live!"),

@@ -31,17 +31,18 @@ class KeyBar(Widget, can_focus=False):
         self._where = where
         self._greyed: frozenset[str] = frozenset()
         self._escape = ""
+        self._part: Where | None = None
         self._message: tuple[str, str] | None = None
         self._timer: Timer | None = None
 
-    def show(self, greyed: frozenset[str], escape: str = "") -> None:
+    def show(self, greyed: frozenset[str], escape: str = "", part: Where | None = None) -> None:
         """Grey out the keys with these ids; repaints only if that is news.
 
         While a text is edited, `escape` says what esc does: it then stands in place of the screens, and keys
-        that would be typed are grey.
+        that would be typed are grey. The keys of `part`, where the focus is, come first.
         """
-        if (greyed, escape) != (self._greyed, self._escape):
-            self._greyed, self._escape = greyed, escape
+        if (greyed, escape, part) != (self._greyed, self._escape, self._part):
+            self._greyed, self._escape, self._part = greyed, escape, part
             self.refresh()
 
     def say(self, message: str, role: str = "text") -> None:
@@ -70,7 +71,7 @@ class KeyBar(Widget, can_focus=False):
         tail = sum(width_of(self._entry(key)) for key in last)
         shown: list[tuple[int, Key]] = []
         x = 1
-        for key in footer_keys(self._where):
+        for key in footer_keys(self._where, self._part):
             if self._escape and key.keys == _ESCAPE.keys:
                 continue
             cells = width_of(self._entry(key))

@@ -10,7 +10,7 @@ from textual.keys import key_to_character
 
 Where = Literal[
     "everywhere", "list", "runs", "training", "checkpoints", "compare", "playground", "grid", "evolution",
-    "text", "options",
+    "text", "options", "windows", "reading",
 ]  # fmt: skip
 """Where a key acts: on every screen, in every list of rows, on one screen, or in a part of one."""
 
@@ -18,6 +18,7 @@ MODES: tuple[Where, ...] = ("runs", "training", "checkpoints", "compare", "playg
 """The screens that have a number, in the order of their numbers."""
 
 PARTS: dict[Where, dict[Where, str]] = {
+    "compare": {"windows": "in the list of windows", "reading": "in the text of a window"},
     "playground": {"text": "in the text", "options": "in its alternatives"},
 }
 """Parts of a screen with keys of their own, and what they are called."""
@@ -164,6 +165,18 @@ TABLE: tuple[Key, ...] = (
     Key("compare.layers", "l", "section('layers')", "layers", "What moved between two, and what the layers hold.", "compare"),
     Key("compare.config", "f", "section('config')", "config", "Settings that differ.", "compare"),
     Key("compare.back", "escape", "back", "back", "Cancel what is being worked out; else go to the checkpoints.", "compare", palette=False),
+    # -- the windows of compare, and the text of one ----------------------------------------------------
+    Key("windows.up", "up,k", "up", "windows", "The window before, or after; above the first one is the overview.", "windows", 1, "↑↓", palette=False),
+    Key("windows.down", "down,j", "down", "next window", "The window after; below the last one is the text.", "windows", sign="↓", listed=False, palette=False),
+    Key("windows.read", "enter", "read", "read the text", "Go into the text of this window.", "windows", 2, palette=False),
+    Key("windows.left", "left", "pair(-1)", "pair", "Look at another pair; the window stays, where both lists have it.", "windows", 3, "←→", palette=False),
+    Key("windows.right", "right", "pair(1)", "next pair", "Look at the next pair.", "windows", sign="→", listed=False, palette=False),
+    Key("windows.back", "escape", "back", "back", "Cancel what is being worked out; else go to the checkpoints.", "windows", 4, palette=False),
+    Key("reading.left", "left", "token(-1)", "tokens", "Read the token before, or after.", "reading", 1, "←→", palette=False),
+    Key("reading.right", "right", "token(1)", "next token", "Read the next token.", "reading", sign="→", listed=False, palette=False),
+    Key("reading.up", "up,k", "line(-1)", "lines", "A line up, or down; above the first one is the list.", "reading", 2, "↑↓", palette=False),
+    Key("reading.down", "down,j", "line(1)", "line down", "A line down.", "reading", sign="↓", listed=False, palette=False),
+    Key("reading.back", "escape", "back", "windows", "Back to the list of windows.", "reading", 3, palette=False),
     # -- playground -------------------------------------------------------------------------------------
     Key("playground.generate", "ctrl+r", "generate", "generate", "Write what follows the prompt; the same seed gives the same text.", "playground", 1),
     Key("playground.reseed", "ctrl+n", "reseed", "new seed", "Write with the next seed.", "playground", 2),
@@ -253,11 +266,17 @@ def keys_at(*places: Where) -> list[Key]:
     return [key for key in TABLE if key.where in places]
 
 
-def footer_keys(where: Where) -> list[Key]:
-    """What the footer of a screen shows, most important first; what works everywhere comes last."""
+def footer_keys(where: Where, part: Where | None = None) -> list[Key]:
+    """What the footer of a screen shows, most important first; what works everywhere comes last.
+
+    The keys of a part of the screen come before its own, and take the place of those that they cover.
+    """
+    within = keys_at(part) if part else []
+    covered = {name for key in within for name in key.keys.split(",")}
+    shown = [key for key in keys_at(where, "everywhere") if not covered & set(key.keys.split(","))]
     return sorted(
-        (key for key in keys_at(where, "everywhere") if key.rank),
-        key=lambda key: (key.where == "everywhere", key.rank),
+        (key for key in (*within, *shown) if key.rank),
+        key=lambda key: (key.where == "everywhere", key.where != part, key.rank),
     )
 
 

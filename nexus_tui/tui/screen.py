@@ -64,7 +64,12 @@ class ModeScreen(Screen[None]):
         if not bars:  # not composed yet, or already taken down
             return
         greyed = {key.id for key in keys_at(self.WHERE) if key.rank and self.why_not(key.method)}
-        bars.first().show(frozenset(greyed), self.escape_in_field if self.typing else "")
+        bars.first().show(frozenset(greyed), self.escape_in_field if self.typing else "", self.part)
+
+    @property
+    def part(self) -> Where | None:
+        """The part of the screen that has the focus, if it has keys of its own in the footer."""
+        return None
 
     @property
     def typing(self) -> bool:

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.geometry import Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
@@ -17,6 +17,7 @@ from textual.strip import Strip
 
 from nexus_tui.tui import shades, theme
 from nexus_tui.tui.glyphs import spell
+from nexus_tui.tui.keys import BY_ID, bindings
 from nexus_tui.tui.lines import Span, ink
 from nexus_tui.tui.safe import plain
 from nexus_tui.tui.text_view import wrap
@@ -49,10 +50,7 @@ class WindowText(ScrollView, can_focus=True):
     """Every line of the text once for each model, and digits under it where they are wanted."""
 
     DEFAULT_CSS = "WindowText { background: $background; scrollbar-size-vertical: 0; overflow-x: hidden; }"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("j", "scroll_down", show=False),
-        Binding("k", "scroll_up", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("reading")
 
     class Moved(Message):
         """The cursor stands on another token."""
@@ -120,13 +118,17 @@ class WindowText(ScrollView, can_focus=True):
 
     # The cursor ------------------------------------------------------------------------------------------
 
-    def action_scroll_left(self) -> None:
-        """The token before."""
-        self._go(self.cursor - 1)
+    async def action_key(self, id: str) -> None:
+        """What the keys of the text are bound to."""
+        await self.run_action(BY_ID[id].action)
 
-    def action_scroll_right(self) -> None:
-        """The next token."""
-        self._go(self.cursor + 1)
+    def action_token(self, by: int) -> None:
+        """The token before, or after."""
+        self._go(self.cursor + by)
+
+    def action_back(self) -> None:
+        """Out of the text."""
+        self.post_message(self.Left())
 
     def action_scroll_home(self) -> None:
         """The first token."""
@@ -136,14 +138,10 @@ class WindowText(ScrollView, can_focus=True):
         """The last token."""
         self._go(self.count - 1)
 
-    def action_scroll_up(self) -> None:
-        """The line above, or out of the text."""
-        if not self._line(-1):
-            self.post_message(self.Left())
-
-    def action_scroll_down(self) -> None:
-        """The line below."""
-        self._line(1)
+    def action_line(self, direction: int) -> None:
+        """The line above, or out of the text; or the line below."""
+        if not self._line(direction) and direction < 0:
+            self.action_back()
 
     def _place(self) -> int:
         """The first character of the token under the cursor; of one that shows none, the next."""

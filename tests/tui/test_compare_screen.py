@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual.color import Color
 from textual.pilot import Pilot
 
 from nexus_tui.analysis import average as average_module
@@ -26,10 +27,11 @@ from nexus_tui.tui.app import NexusApp
 from nexus_tui.tui.compare_export import markdown
 from nexus_tui.tui.compare_position import figures
 from nexus_tui.tui.compare_screen import CompareScreen
+from nexus_tui.tui.compare_windows import WindowList
 from nexus_tui.tui.compare_words import verdict
 from nexus_tui.tui.comparing import Comparing, comparing
 from nexus_tui.tui.marks import Marks
-from nexus_tui.tui.window_text import token_texts
+from nexus_tui.tui.window_text import WindowText, token_texts
 from tests.tui.analysed import made_tokens, use_made_results
 from tests.tui.conftest import ready, settled, until
 from tests.tui.screens import footer, line, press, text
@@ -383,7 +385,14 @@ async def test_windows_show_both_models_losses_at_the_cursor(
         most = max(most_different(a, b, 12), key=lambda found: abs(found.difference))
         row = line(app, f"{most.difference:+.4f}")
         assert row.split()[0] == f"{most.window:,}"
-        await press(pilot, "down", "down", "enter", "right")
+        assert isinstance(screen.focused, WindowList)
+        assert footer(app).startswith("↑↓  enter  ←→  esc  tab")
+        await press(pilot, "question_mark")
+        help = text(app)
+        assert help.index("in the list of windows") < help.index("in the text of a window")
+        assert help.index("Go into the text of this window.") < help.index("Go to the next section")
+        await press(pilot, "escape", "enter", "right")
+        assert footer(app).startswith("←→  ↑↓  esc  tab")
         one, other = (float(losses.losses[most.window][1]) for losses in (a, b))
         assert f"{other - one:+.4f} nats" in line(app, "token   2")
         assert f"{one:.4f}" in line(app, "token   2")
@@ -392,6 +401,68 @@ async def test_windows_show_both_models_losses_at_the_cursor(
         assert digits in text(app)
         await press(pilot, "up", "up", "up", "up", "up")
         assert screen.focused is not None and screen.focused.id in ("table", None)
+
+
+async def test_escape_goes_from_the_text_of_a_window_to_the_list_and_out(
+    make_app: Make, runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_made_results(monkeypatch)
+    app = make_app()
+    async with app.run_test(size=(160, 36)) as pilot:
+        screen = await show(pilot, *byte("step_800", "step_1600"))
+        assert "enter" in footer(app)
+        await press(pilot, "i")
+        await done(pilot, screen)
+        assert isinstance(screen.focused, WindowList)
+        await press(pilot, "enter")
+        assert isinstance(screen.focused, WindowText)
+        await press(pilot, "space")
+        assert "not in the overview" in text(app) and len(app.marks) == 2
+        await press(pilot, "escape")
+        assert isinstance(screen.focused, WindowList)
+        await press(pilot, "o", "down")
+        assert "(enter)" in footer(app) or screen.focused is screen.table
+        await press(pilot, "i", "escape")
+        await until(pilot, lambda: app.current_mode == "checkpoints")
+
+
+async def test_another_pair_keeps_the_window(
+    make_app: Make, runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_made_results(monkeypatch)
+    app = make_app()
+    async with app.run_test(size=(100, 36)) as pilot:
+        screen = await show(pilot, *byte("step_800", "step_1600"))
+        await press(pilot, "i")
+        await done(pilot, screen)
+        await press(pilot, "down", "down", "down")
+        listing = screen.query_one(WindowList)
+        chosen = listing.current
+        assert chosen != listing.rows[0].id
+        await press(pilot, "right")  # turned: the same windows in another order
+        await done(pilot, screen)
+        assert listing.current == chosen and "A − B" in text(app)
+
+
+async def test_the_focus_is_seen_in_the_light_theme(
+    make_app: Make, runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_made_results(monkeypatch)
+    app = make_app(theme_name="nexus-light")
+    async with app.run_test(size=(100, 36)) as pilot:
+        screen = await show(pilot, *byte("step_800", "step_1600"))
+        await press(pilot, "i")
+        await done(pilot, screen)
+        styles = [
+            listing.get_component_styles("listing--cursor").background
+            for listing in (screen.query_one(WindowList), screen.table)
+        ]
+        assert distance(styles[0], styles[1]) > 50
+
+
+def distance(a: Color, b: Color) -> float:
+    """How far two colours are apart, over red, green and blue."""
+    return math.dist(a.rgb, b.rgb)
 
 
 async def test_a_pair_without_weights_says_so_and_the_next_pair_goes_on(
