@@ -84,6 +84,7 @@ def scored(run: Run, checkpoint: Checkpoint, text: bytes, tokens: bool) -> dict[
         "run": run.name,
         "step": checkpoint.step,
         "checkpoint": checkpoint.name,
+        "average": run.averaged(checkpoint.name),
         "tokens": len(result.ids),
         "bytes": result.bytes,
         "nats": result.nats,
@@ -103,8 +104,9 @@ def print_score(told: dict[str, Any]) -> None:
     for token in told.get("per_token", ()):
         text = token["text"].replace("\n", "\\n")
         print(f"{token['nats']:9.4f}  '{visible(text)}'")
+    at = f":{told['checkpoint']}" if told["average"] else f" at step {told['step']:,}"
     print(
-        f"{visible(told['run'])} at step {told['step']:,}: {told['bits_per_byte']:.4f} bits/byte, "
+        f"{visible(told['run'] + at)}: {told['bits_per_byte']:.4f} bits/byte, "
         f"{told['nats_per_token']:.4f} nats/token over {told['tokens']:,} tokens, {told['bytes']:,} bytes "
         f"({told['nats']:,.1f} nats)"
     )

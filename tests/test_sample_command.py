@@ -12,6 +12,7 @@ import pytest
 
 from nexus_tui import cli
 from nexus_tui.config import RunConfig
+from nexus_tui.console_sample import print_score
 from nexus_tui.data.tokenizer import load_tokenizer
 from nexus_tui.runs.run import Run
 from nexus_tui.training.session import Session
@@ -200,3 +201,9 @@ def test_another_tools_run_is_refused_by_its_kind(shell, tmp_path: Path):
     result = shell("sample", f"{table}:2", "x")
     assert result.status == 2
     assert "log is a table run to look at, whose weights this program does not read" in result.err
+
+
+def test_the_score_of_an_average_carries_its_name(capsys):
+    sums = {"run": "byte", "step": 12, "checkpoint": "soup", "tokens": 1, "bytes": 1, "nats": 1.0}
+    print_score({**sums, "average": True, "nats_per_token": 1.0, "bits_per_byte": 1.4427})
+    assert capsys.readouterr().out.startswith("byte:soup: 1.4427 bits/byte")

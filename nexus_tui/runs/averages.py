@@ -51,11 +51,21 @@ def short(saved: SavedEvent) -> str:
     return f"average of {len(saved.parents)}"
 
 
+def brief(saved: SavedEvent, run: str) -> str:
+    """`uniform of 1000 … 1400`, how it was made first; parents of another run than `run` with its name."""
+    names = _names(saved, run)
+    return f"{saved.method} of {' and '.join(names) if len(names) < 3 else f'{names[0]} … {names[-1]}'}"
+
+
 def words(saved: SavedEvent, run: str) -> str:
     """`average of 1000, 1200 and 1400`, for a sentence; parents of another run than `run` with its name."""
-    names = [
+    names = _names(saved, run)
+    listed = " and ".join(part for part in (", ".join(names[:-1]), names[-1]) if part) if names else ""
+    return f"average of {listed}" + (f", {saved.method}" if saved.method != "uniform" else "")
+
+
+def _names(saved: SavedEvent, run: str) -> list[str]:
+    return [
         ("" if parent.run == run else f"{parent.run}:") + parent.name.removeprefix("step_")
         for parent in parents(saved)
     ]
-    listed = " and ".join(part for part in (", ".join(names[:-1]), names[-1]) if part) if names else ""
-    return f"average of {listed}" + (f", {saved.method}" if saved.method != "uniform" else "")

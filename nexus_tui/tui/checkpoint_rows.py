@@ -51,6 +51,11 @@ class Row:
         return bool(self.saved and self.saved.parents)
 
     @property
+    def short(self) -> str:
+        """What a column calls it: its step, or the name of an average."""
+        return plain(self.name) if self.averaged else f"{self.step:,}"
+
+    @property
     def title(self) -> str:
         """What a sentence calls it: its step, or the name of an average."""
         return plain(self.name) if self.averaged else f"step {self.step:,}"

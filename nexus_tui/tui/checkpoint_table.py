@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+from rich.cells import cell_len
 from rich.style import Style
 from textual.strip import Strip
 
 from nexus_tui.tui import format, theme
 from nexus_tui.tui.checkpoint_rows import Row
 from nexus_tui.tui.lines import Span
-from nexus_tui.tui.listing import MARGIN, Cell, Column, Listing
+from nexus_tui.tui.listing import MARGIN, Cell, Column, Listing, with_room
 from nexus_tui.tui.listing import Row as Line
 
 COLUMNS = (
@@ -41,7 +42,7 @@ def cells(row: Row, now: float, mark: Span | None = None) -> dict[str, Cell]:
     missing = format.MISSING
     star = f"{theme.glyphs().star} " if row.best else ""
     shown: dict[str, Cell] = {
-        "step": (f"{star}{row.step:,}", "best" if row.best else first),
+        "step": (f"{star}{row.short}", "best" if row.best else first),
         "weights": mark or _weights(row, second),
         "lineage": (row.lineage, second),
         "age": (_age(now - row.saved.time.timestamp()) if row.saved else missing, second),
@@ -84,7 +85,7 @@ class CheckpointTable(Listing):
     """Checkpoints as a list. Until the user moves the cursor it stands on the best."""
 
     def __init__(self, *, id: str | None = None) -> None:
-        super().__init__(_columns(lineage=False), id=id)
+        super().__init__(_columns(lineage=False, named=0), id=id)
         self._followed: str | None = None
 
     def show_checkpoints(
@@ -99,7 +100,8 @@ class CheckpointTable(Listing):
         By checkpoint name, `marks` stand in place of the weights, and `marked` are the letters of those that
         are to be compared.
         """
-        self.show_columns(_columns(lineage=any(row.lineage for row in rows)))
+        named = max((cell_len(row.short) for row in rows if row.averaged), default=0)
+        self.show_columns(_columns(any(row.lineage for row in rows), named))
         following = self.current == self._followed
         letters = marked or {}
         self.show(
@@ -127,5 +129,7 @@ class CheckpointTable(Listing):
         self._followed = None
 
 
-def _columns(lineage: bool) -> tuple[Column, ...]:
-    return tuple(column for column in COLUMNS if lineage or column.key != "lineage")
+def _columns(lineage: bool, named: int) -> tuple[Column, ...]:
+    """Those of a list whose averages have names of up to `named` cells: a star and the name find room."""
+    columns = tuple(column for column in COLUMNS if lineage or column.key != "lineage")
+    return with_room(columns, named + 2 if named else 0)

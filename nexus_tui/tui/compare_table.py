@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import math
 
+from rich.cells import cell_len
+
+from nexus_tui.runs import averages
+from nexus_tui.runs.subject import Subject
 from nexus_tui.tui import format, theme
 from nexus_tui.tui.comparing import METHODS, Comparing
-from nexus_tui.tui.listing import Cell, Column, Listing, Row
+from nexus_tui.tui.listing import Cell, Column, Listing, Row, with_room
 from nexus_tui.tui.safe import plain
 
 COLUMNS = (
@@ -37,7 +41,8 @@ class CompareTable(Listing):
     def show_rows(self, c: Comparing) -> None:
         """Draw these; the column of runs only where there are several."""
         several = len({row.subject.run.folder for row in c.rows}) > 1
-        self.show_columns(tuple(column for column in COLUMNS if several or column.key != "run"))
+        columns = tuple(column for column in COLUMNS if several or column.key != "run")
+        self.show_columns(with_room(columns, max(cell_len(step(c, at)) for at in range(len(c.rows)))))
         self.show([*(Row(row.letter, _cells(c, place)) for place, row in enumerate(c.rows)), *_averages(c)])
 
     def left_out(self) -> list[tuple[str, str]]:
@@ -81,8 +86,15 @@ def _cells(c: Comparing, place: int) -> dict[str, Cell]:
         "gap": missing if refused else (format.delta(subject.gap), second),
         "tokens": (format.short(subject.tokens), second),
         "size": (format.size(subject.bytes), second),
-        "lineage": (lineage(subject.lineage), second),
+        "lineage": (_lineage(subject), second),
     }
+
+
+def _lineage(subject: Subject) -> str:
+    """That of a column: how an average was made stands before what is cut off first."""
+    if subject.parents:
+        return plain(averages.brief(subject.run.saved[subject.name], subject.run.name))
+    return lineage(subject.lineage)
 
 
 def lineage(words: str) -> str:

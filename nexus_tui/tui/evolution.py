@@ -14,7 +14,7 @@ from nexus_tui.tui.checkpoint_rows import Row
 from nexus_tui.tui.derived import checkpoints
 from nexus_tui.tui.flow import flow
 from nexus_tui.tui.lines import Line, Span, width_of
-from nexus_tui.tui.listing import Column
+from nexus_tui.tui.listing import Column, with_room
 from nexus_tui.tui.prompts import Prompt
 from nexus_tui.tui.safe import fit, plain
 from nexus_tui.tui.text_view import wrap
@@ -48,6 +48,11 @@ class Sample:
     recorded: SampledEvent | None
     """Where the text comes from, if it is on record and not written now."""
     voice: Voice
+
+    @property
+    def called(self) -> str:
+        """Its step, or the name of an average."""
+        return plain(self.name) if self.averaged else f"{self.step:,}"
 
     @property
     def best(self) -> bool:
@@ -128,13 +133,19 @@ def begins_with(run: Run) -> str | None:
 # What it reads like ------------------------------------------------------------------------------------
 
 
-def title() -> Line:
+def columns(found: Sequence[Sample]) -> tuple[Column, ...]:
+    """The columns for these: that of steps as wide as the names of averages take, with a star."""
+    named = max((width_of([(sample.called, "")]) for sample in found if sample.averaged), default=0)
+    return with_room(COLUMNS, named + 2 if named else 0)
+
+
+def title(columns: Sequence[Column] = COLUMNS) -> Line:
     """The titles of the columns."""
-    cells = " ".join(f"{fit(column.title, column.width, column.right)} " for column in COLUMNS)
+    cells = " ".join(f"{fit(column.title, column.width, column.right)} " for column in columns)
     return ((f" {cells} text", "muted"),)
 
 
-def lines(sample: Sample, width: int, tall: int) -> list[Line]:
+def lines(sample: Sample, width: int, tall: int, columns: Sequence[Column] = COLUMNS) -> list[Line]:
     """A row: figures, then as much of the text as fits `tall` lines."""
     voice, glyphs = sample.voice, theme.glyphs()
     dim = sample.recorded is not None or sample.abandoned
@@ -143,14 +154,14 @@ def lines(sample: Sample, width: int, tall: int) -> list[Line]:
     evaluation = sample.row.evaluation if sample.row else None
     star = f"{glyphs.star} " if sample.best else ""
     cells: dict[str, Span] = {
-        "step": (f"{star}{_sign(sample)}{sample.step:,}", "best!" if star else first),
+        "step": (f"{star}{_sign(sample)}{sample.called}", "best!" if star else first),
         "loss": (format.loss(evaluation.loss) if evaluation else format.MISSING, second),
         "copied": (f"{novelty.longest:,} B" if novelty else format.MISSING, second),
         "repeats": (format.percent(novelty.repetition if novelty else None), second),
         "known": (format.percent(novelty.known_words if novelty else None), second),
     }
     spans: list[Span] = [(" ", "text")]
-    for column in COLUMNS:
+    for column in columns:
         words, role = cells[column.key]
         spans.append((fit(words, column.width, column.right) + " " * GAP, role))
     indent = width_of(spans)
@@ -164,9 +175,7 @@ def lines(sample: Sample, width: int, tall: int) -> list[Line]:
 def _sign(sample: Sample) -> str:
     if sample.recorded:
         return f"{on_record()} "
-    if sample.averaged:
-        return f"{AVERAGE} "
-    return f"{theme.glyphs().cross} " if sample.abandoned else ""
+    return f"{theme.glyphs().cross} " if sample.abandoned and not sample.averaged else ""
 
 
 def on_record() -> str:
@@ -194,8 +203,7 @@ def whole(sample: Sample, width: int) -> list[Line]:
     """All of a text and of what is known of it, the longest copied span underlined."""
     voice, glyphs = sample.voice, theme.glyphs()
     star = f"{glyphs.star} " if sample.best else ""
-    called = plain(sample.name) if sample.averaged else f"{sample.step:,}"
-    head: list[Span] = [(f"{star}{called}", "best!" if star else "text!")]
+    head: list[Span] = [(f"{star}{sample.called}", "best!" if star else "text!")]
     if sample.recorded:
         event = sample.recorded
         head.append((f"   on record, temperature {event.temperature:g}, seed {event.seed}", "muted"))
@@ -240,7 +248,8 @@ def markdown(run: Run, prompt: Prompt, settings: dict[str, object], found: Seque
         star = " ★" if sample.best else " (on record)" if sample.recorded else ""
         figures = md.figures_cells(sample.voice, None)[1:]
         loss = format.loss(evaluation.loss if evaluation else None)
-        rows.append([f"{sample.step:,}{star}", loss, *figures, md.text_cell(sample.voice, ())])
+        called = md.escaped(sample.name) if sample.averaged else sample.called
+        rows.append([f"{called}{star}", loss, *figures, md.text_cell(sample.voice, ())])
     return (
         f"{md.escaped(run.name)} after “{md.prompt_cell(prompt)}”; {md.settings_line(settings)}\n\n"
         f"{md.table(head, rows)}"

@@ -18,6 +18,7 @@ from nexus_tui.tui.keybar import KeyBar
 from nexus_tui.tui.keys import Where, bindings
 from nexus_tui.tui.lines import Line, Lines, Span, spread
 from nexus_tui.tui.lines_view import LinesView
+from nexus_tui.tui.listing import Column
 from nexus_tui.tui.many_texts import ManyTexts
 from nexus_tui.tui.prompt_dialog import PromptDialog, can_edit
 from nexus_tui.tui.prompts import Prompt, one_line, shown
@@ -150,18 +151,28 @@ class EvolutionScreen(ManyTexts):
         room = max(1, min(room * 3 // 5, room - 7))  # the text below is worth some lines
         tall = max(1, min(TALLEST, room // count))
         rows.styles.height = min(room, tall * count)  # assigning the same again lays nothing out
-        rows.show_rows([self._lines(sample, width, tall) for sample in self.samples], tall)
+        columns = evolution.columns(self.samples)
+        self.query_one("#titles", Lines).show([evolution.title(columns)])
+        rows.show_rows([self._lines(sample, width, tall, columns) for sample in self.samples], tall)
         if self._follows and self.samples:
             rows.go_to(self._newest())
         self.query_one(EvolutionCharts).show_samples(self.samples, self.run.total_steps)
         self._show_whole()
 
-    def _lines(self, sample: Sample, width: int, tall: int) -> list[Line]:
+    def _lines(self, sample: Sample, width: int, tall: int, columns: tuple[Column, ...]) -> list[Line]:
         """The lines of a row; those of the last time, if nothing in it is new."""
-        news = (id(sample.voice), sample.voice.revision, sample.row, width, tall, theme.glyphs().ascii)
+        news = (
+            id(sample.voice),
+            sample.voice.revision,
+            sample.row,
+            width,
+            tall,
+            columns,
+            theme.glyphs().ascii,
+        )
         known = self._rows.get(sample.name)
         if known is None or known[0] != news:
-            known = self._rows[sample.name] = (news, evolution.lines(sample, width, tall))
+            known = self._rows[sample.name] = (news, evolution.lines(sample, width, tall, columns))
         return known[1]
 
     def _newest(self) -> int:
@@ -228,7 +239,7 @@ class EvolutionScreen(ManyTexts):
         """Opening needs weights; the rest, texts."""
         sample = self.sample
         if action == "open" and (sample is None or not sample.row or not sample.row.checkpoint):
-            step = f" of step {sample.step:,}" if sample else ""
+            step = f" of {sample.row.title if sample.row else f'step {sample.step:,}'}" if sample else ""
             return f"The weights{step} are not here, so there is nothing to write with."
         if action in ("seed", "write") and all(sample.recorded for sample in self.samples):
             return f"{plain(self.run.name)} has no checkpoint to write with; these texts are on record."

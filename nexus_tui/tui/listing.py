@@ -1,7 +1,7 @@
 """A list of rows with a cursor: columns that give way in a stated order, and only changed lines repainted."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from rich.segment import Segment
@@ -48,6 +48,18 @@ class Row:
 
     id: str
     cells: dict[str, Cell]
+
+
+NAMES = 16
+"""Cells that the name of a checkpoint may take at most, with its star."""
+
+
+def with_room(columns: Sequence[Column], cells: int, key: str = "step") -> tuple[Column, ...]:
+    """The columns, that of steps (`key`) wide enough for a name of so many cells, up to NAMES."""
+    return tuple(
+        replace(column, width=max(column.width, min(cells, NAMES))) if column.key == key else column
+        for column in columns
+    )
 
 
 def fitting(columns: Sequence[Column], width: int) -> list[Column]:

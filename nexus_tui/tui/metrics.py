@@ -12,6 +12,7 @@ from nexus_tui.runs.run import TRAIN_STEPS, Evaluation, Run
 from nexus_tui.tui import format as fmt
 from nexus_tui.tui.chart import Band, Curve, Legend, Mark
 from nexus_tui.tui.derived import ahead, rates
+from nexus_tui.tui.run_row import called
 
 Axis = Literal["step", "tokens", "time"]
 AXES: tuple[Axis, ...] = ("step", "tokens", "time")
@@ -213,7 +214,7 @@ class RunCurves:
             entries.append(Legend("dots", "val", metric.format(newest), "val"))
         if self.best:
             value = metric.format(of_loss(self.best.loss))
-            entries.append(Legend("star", "best", value, "best", f"@{self.best.step:,}"))
+            entries.append(Legend("star", "best", value, "best", f"@{called(self.run, self.best)}"))
         if forecast := ahead(self.run):
             low, high = of_loss(forecast.low[-1]), of_loss(forecast.high[-1])
             text = f"{(low + high) / 2:.2f} ± {(high - low) / 2:.2f}"

@@ -1,6 +1,6 @@
 """What the list of runs says of a run, and what a filter looks for in it."""
 
-from nexus_tui.runs.run import Run
+from nexus_tui.runs.run import Evaluation, Run
 from nexus_tui.tui import format as fmt
 from nexus_tui.tui.derived import best
 from nexus_tui.tui.heading import made_of
@@ -14,6 +14,7 @@ def cells(run: Run, now: float) -> dict[str, Cell]:
     """What the list says of a run; `now` in epoch seconds."""
     sign, word, role = state(run)
     found = best(run)
+    star = f"{glyphs().star} {called(run, found)}" if found else fmt.MISSING
     total = f" / {run.total_steps:,}" if run.total_steps else ""
     preset = run.config.get("preset") or ""
     return {
@@ -24,9 +25,14 @@ def cells(run: Run, now: float) -> dict[str, Cell]:
         "step": (f"{run.step:,}{total}", "text"),
         "val": (fmt.loss(found.loss if found else None), "text"),
         "bits": (fmt.loss(found.event.bits_per_byte if found else None), "text"),
-        "best": (f"{glyphs().star} {found.step:,}" if found else fmt.MISSING, "best" if found else "muted"),
+        "best": (star, "best" if found else "muted"),
         "age": (_ago(now, last_active(run)), "muted"),
     }
+
+
+def called(run: Run, evaluation: Evaluation) -> str:
+    """What stands for a checkpoint where there is little room: its step, or the name of an average."""
+    return plain(evaluation.name) if run.averaged(evaluation.name) else f"{evaluation.step:,}"
 
 
 def last_active(run: Run) -> float:

@@ -35,7 +35,7 @@ COLUMNS = (
     Column("step", "step", 15, right=True, priority=1),
     Column("val", "best val", 8, right=True, priority=1),
     Column("bits", "bits/byte", 9, right=True, priority=5),
-    Column("best", "at step", 9, right=True, priority=2),
+    Column("best", "at step", 9, right=True, priority=2, grow=7),
     Column("age", "active", 7, right=True, priority=3),
 )
 

@@ -56,7 +56,7 @@ def _checkpoint(row: Row) -> Line:
     lost = row.weights if row.weights in ("gone", "damaged") else ""
     faded = row.abandoned or lost
     loss = fmt.loss(row.evaluation.loss) if row.evaluation else fmt.MISSING
-    number, role = f"{row.step:>7,}", "best" if row.best else "faint" if faded else "text"
+    number, role = fit(row.short, 7, right=True), "best" if row.best else "faint" if faded else "text"
     if row.best:
         return ((f"{glyphs().star}{number}  {loss:>7}  {'best':>8}", role),)
     word = lost

@@ -162,6 +162,7 @@ def test_parents_are_read_whatever_runs_are_called(reference_run: Writer) -> Non
     assert tuple(map(str, parents(saved))) == saved.parents
     assert words(saved, "other") == "average of my:run@home:1 and 2.1, ema 0.5"
     assert short(saved) == "average of 2"
+    assert brief(saved, "other") == "ema 0.5 of my:run@home:1 and 2.1"
     assert parents(SavedEvent(step=1, checkpoint="b", parents=("no at or colon",))) == [
         Parent("", "", "no at or colon")
     ]

@@ -15,7 +15,7 @@ from nexus_tui.training.sampling import Sampler
 from nexus_tui.tui import choir, theme
 from nexus_tui.tui.app import NexusApp
 from nexus_tui.tui.chart import Chart
-from nexus_tui.tui.evolution import lines, samples, whole
+from nexus_tui.tui.evolution import columns, lines, markdown, samples, whole
 from nexus_tui.tui.evolution_charts import FIGURES, _curves
 from nexus_tui.tui.evolution_screen import EvolutionScreen
 from nexus_tui.tui.playground_screen import PlaygroundScreen
@@ -369,7 +369,8 @@ def test_an_average_has_a_sign_and_a_point_of_its_own(trained: Trained) -> None:
     found = samples(Run(trained.folder), "To be", {})
     average = next(sample for sample in found if sample.name == name)
     assert average.best and not average.recorded
-    assert "m 1,600" in "".join(words for words, _ in lines(average, 80, 1)[0])
+    assert f"★ {name}" in "".join(words for words, _ in lines(average, 80, 1, columns(found))[0])
+    assert f"| {name} ★ | 1.5270 |" in markdown(Run(trained.folder), "To be", {}, found).replace("\\", "")
     assert whole(average, 80)[0][0][0] == f"★ {name}"
     curves, _ = _curves(FIGURES[3], found)
     assert {curve.name: len(curve.x) for curve in curves}["average"] == 1
