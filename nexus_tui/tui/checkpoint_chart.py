@@ -52,5 +52,16 @@ class CheckpointChart(Chart):
         self.show(curves, legend=legend)
 
     def point_at(self, row: Row | None) -> None:
-        """Let the crosshair stand where a checkpoint is."""
-        self.crosshair = float(row.step) if row and row.ranked else None
+        """Let the crosshair stand where a checkpoint is, and the title tell its loss."""
+        if row is None or not row.ranked or row.evaluation is None:
+            self.point(None)
+            return
+        name, color, sign = "val", "val", "dots"
+        if row.best:
+            name, color, sign = "best", "best", "star"
+        elif row.averaged:
+            name, color, sign = "average", "note", "m"
+        elif row.abandoned:
+            name = "abandoned"
+        entry = Legend(sign, color, format.loss(row.evaluation.loss), name)
+        self.point(float(row.step), row.short, entry)

@@ -79,9 +79,19 @@ class EvolutionCharts(Container):
             chart.show(curves, x_range=(0, end) if end else None, legend=legend)
 
     def point_at(self, sample: Sample | None) -> None:
-        """Let the crosshairs stand at a sample's step."""
-        for chart in self.query(Chart):
-            chart.crosshair = float(sample.step) if sample else None
+        """Let the crosshairs stand at a sample's step, and the titles tell its figures."""
+        for figure in FIGURES:
+            chart = self.query_one(f"#{figure.id}", Chart)
+            if sample is None:
+                chart.point(None)
+                continue
+            sign, color = "dots", figure.color
+            if sample.best:
+                sign, color = "star", "best"
+            elif sample.averaged:
+                sign, color = AVERAGE, "note"
+            value = figure.format(figure.value(sample))
+            chart.point(float(sample.step), sample.called, Legend(sign, color, value))
 
 
 def _curves(figure: Figure, samples: Sequence[Sample]) -> tuple[list[Curve], list[Legend]]:

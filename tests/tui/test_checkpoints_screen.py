@@ -13,12 +13,15 @@ from nexus_tui.config import RunConfig
 from nexus_tui.runs.run import Run
 from nexus_tui.training import reevaluate
 from nexus_tui.training.session import Session
+from nexus_tui.tui import derived
 from nexus_tui.tui.app import NexusApp
 from nexus_tui.tui.checkpoint_detail import describe
 from nexus_tui.tui.checkpoint_rows import false_claims, rows, verdict
-from nexus_tui.tui.checkpoint_table import COLUMNS
+from nexus_tui.tui.checkpoint_table import COLUMNS, cells
 from nexus_tui.tui.checkpoints_screen import CheckpointsScreen
 from nexus_tui.tui.listing import fitting
+from nexus_tui.tui.metrics import METRICS, RunCurves
+from nexus_tui.tui.run_row import cells as run_cells
 from tests.tui.conftest import FakeLauncher, ready, until
 from tests.tui.screens import footer, line, press, text
 from tests.tui.trained import Trained, branched, straight
@@ -107,6 +110,10 @@ def test_an_average_stands_behind_its_last_parent_and_says_what_it_is(trained: T
     best = table[-1]
     told = ["".join(text for text, _ in line) for line in describe(run, best, None, None, 76)]
     assert told[0].startswith("average_1600")
+    assert cells(best, 0.0)["step"][0] == "★ average_1600"
+    assert run_cells(run, 0.0)["best"][0] == "★ average_1600"
+    legend = RunCurves(run, "step", derived.best(run)).legend(METRICS[0])
+    assert [entry.note for entry in legend if entry.marker == "star"] == ["@average_1600"]
     assert any("of 1200.1, 1400.1 and 1600" in line for line in told)
     assert not any("at 1600" in line for line in told)  # the step's samples are not its own
     assert any("cannot be resumed" in line for line in told)
@@ -125,16 +132,32 @@ def test_a_run_without_a_resume_shows_the_lineage_of_an_average(tmp_path: Path) 
     assert [row.lineage for row in rows(Run(run.folder))] == ["", "", "average of 2"]
 
 
+async def test_the_chart_reads_out_the_row_under_the_cursor_where_several_share_a_step(
+    make_app: Make, trained: Trained
+) -> None:
+    trained.average(["step_1400.1", "step_1600"], 1.5211, "soup")
+    trained.average(["step_1200.1", "step_1600"], 1.5322, "stew")
+    app = make_app(trained)
+    async with app.run_test(size=(160, 48)) as pilot:
+        screen = await show(pilot)
+        for name, loss in (("soup", "1.5211"), ("stew", "1.5322")):
+            screen.table.go_to(name)
+            await pilot.pause()
+            assert line(app, "validation").split()[-1] == loss
+            assert f"@{name}" in line(app, "validation")
+
+
 async def test_an_average_is_not_resumed(make_app: Make, trained: Trained, launcher: FakeLauncher) -> None:
     trained.average(["step_1400.1", "step_1600"], 1.52)
     app = make_app(trained)
     async with app.run_test(size=(80, 24)) as pilot:
         screen = await show(pilot)
+        assert "★ average_1600" in text(app)
         await press(pilot, "end", "r")
         assert screen.row is not None and screen.row.name == "average_1600"
         assert "is an average: training cannot go on from it" in screen.why_not("resume")
         assert launcher.resumed == []
-        assert "average of 2" in app.export_screenshot().replace("&#160;", " ")
+        assert "of 1400.1 and 1600" in text(app)
 
 
 def test_lower_losses_of_lost_weights_are_told_but_not_the_best(trained: Trained) -> None:

@@ -34,7 +34,9 @@ def write_title(frame: Frame, request: Request, entries: Sequence[Legend], *, at
         at_crosshair: say which place the entries are of.
     """
     where = ""
-    if at_crosshair and request.crosshair is not None:
+    if at_crosshair and request.pointed is not None:
+        where = f"@{request.pointed[0]}"
+    elif at_crosshair and request.crosshair is not None:
         where = f"@{(request.x_format or place_format(request.x_kind))(request.crosshair)}"
     x = 0
     for text, look in fit(request.title, request.unit, where, entries, frame.width):

@@ -42,6 +42,8 @@ class Request:
     x_kind: XKind = "step"
     x_format: Format | None = None
     crosshair: float | None = None
+    pointed: tuple[str, Legend] | None = None
+    """What the title says at the crosshair, and of which place, where points share one; else readings."""
 
 
 @dataclass
@@ -182,6 +184,8 @@ class Plot:
     def _entries(self) -> list[Legend]:
         """What the title tells of each curve."""
         request = self.request
+        if request.crosshair is not None and request.pointed is not None:
+            return [request.pointed[1]]
         if request.crosshair is not None:
             places = request.x_format or place_format(request.x_kind)
             return reading_entries(request.curves, self.readings(), request.format, places)

@@ -134,6 +134,15 @@ class Chart(Widget):
             self._shown = shown
             self._redraw()
 
+    def point(self, x: float | None, called: str = "", entry: Legend | None = None) -> None:
+        """Put the crosshair at `x`; the title tells `entry` of the point called so, not of others there."""
+        pointed = (called, entry) if entry is not None else None
+        news = pointed != self._plot.request.pointed
+        self._plot.request.pointed = pointed
+        if x == self.crosshair and news:
+            self._redraw()
+        self.crosshair = x
+
     def readings(self) -> list[Reading]:
         """What every curve says at the crosshair; empty without one."""
         return self._plot.readings()
