@@ -8,7 +8,7 @@ import pytest
 from nexus_tui import console
 from nexus_tui.runs import truth
 from nexus_tui.runs.audit import Verdict, as_dict, audit
-from nexus_tui.runs.averages import Parent, parents, short, words
+from nexus_tui.runs.averages import Parent, brief, parents, short, words
 from nexus_tui.runs.checkpoints import link_best
 from nexus_tui.runs.journal import ClaimedEvent, EvaluatedEvent, SavedEvent
 from nexus_tui.runs.predictions import on_line
