@@ -67,16 +67,27 @@ def terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., T
     return lambda *command: Terminal(*command, env=env)
 
 
+def fill_in_a_new_run(screen: Terminal, corpus: Path, steps: int) -> None:
+    """The dialog of `n` up to its last field: the third model, nexus-tiny, and a run named mine."""
+    screen.press("n")
+    screen.wait("name +nexus-byte-1")
+    screen.press("\x1b[B")
+    screen.wait("name +nexus-bpe-1")
+    screen.press("\x1b[B")
+    screen.wait("name +nexus-tiny-1")
+    screen.press("\t", str(corpus))
+    screen.wait(r"corpus .*sonnet\.txt")
+    screen.press("\t", str(steps))
+    screen.wait(f"steps +{steps}")
+    screen.press("\t", "mine")
+    screen.wait("name +mine")
+
+
 def test_the_main_job_by_keyboard(terminal: Callable[..., Terminal], tmp_path: Path, corpus: Path) -> None:
     runs = tmp_path / "runs"
     screen = terminal(str(runs))
     screen.wait("new run")
-    screen.press("n")
-    screen.wait("New run")
-    screen.press(
-        "\x1b[B", "\x1b[B", "\t", str(corpus), "\t", "60", "\t", "mine"
-    )  # the third model is nexus-tiny
-    screen.wait("mine")
+    fill_in_a_new_run(screen, corpus, steps=60)
     screen.press("\r")
     screen.wait(r"mine +● training")
     screen.wait(r"step +[1-9]\d* / 60")
@@ -109,9 +120,8 @@ def test_quitting_while_training_saves_and_the_run_resumes(
     runs = tmp_path / "runs"
     screen = terminal(str(runs))
     screen.wait("new run")
-    screen.press("n")
-    screen.wait("New run")
-    screen.press("\x1b[B", "\x1b[B", "\t", str(corpus), "\t", "5000", "\t", "mine", "\r")
+    fill_in_a_new_run(screen, corpus, steps=5000)
+    screen.press("\r")
     screen.wait(r"step +[1-9][\d,]* / 5,000")
     screen.press("p")
     screen.wait("paused")
