@@ -82,7 +82,8 @@ def test_its_json_has_every_fact_and_every_pair() -> None:
     ]
     pair = found["pairs"][0]
     assert list(pair) == [
-        "a", "b", "verdict", "unit", "difference", "low", "high", "windows", "blocks", "bytes", "reason",
+        "a", "b", "verdict", "better", "unit", "difference", "low", "high", "windows", "blocks", "bytes",
+        "reason",
     ]  # fmt: skip
     assert pair["low"] < pair["difference"] < pair["high"] < 0
     assert (pair["windows"], pair["blocks"], pair["bytes"], pair["reason"]) == (871, 10, None, None)

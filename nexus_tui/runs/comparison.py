@@ -119,10 +119,13 @@ class Comparison:
         }
 
     def _pair_row(self, pair: Pair) -> dict[str, Any]:
+        places = {"better": pair.b, "worse": pair.a}
+        better = self.subjects[places[pair.verdict]].label if pair.verdict in places else None
         return {
             "a": self.subjects[pair.a].label,
             "b": self.subjects[pair.b].label,
             "verdict": pair.verdict,
+            "better": better,
             "unit": pair.unit,
             "difference": _finite(pair.mean),
             "low": _finite(pair.low),

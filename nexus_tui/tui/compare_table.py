@@ -120,6 +120,12 @@ def against_best(c: Comparing, place: int) -> Cell:
     if c.best is None or not math.isfinite(c.values[place]):
         return ("no bits/byte" if math.isfinite(c.comparison.subjects[place].loss) else "no loss", "faint")
     if place == c.best:
+        if len(c.rows) == 2:
+            only = c.against(0, 1)
+            if (
+                only.verdict == "undecided" and only.blocks
+            ):  # neither is the best of two that are not told apart
+                return ("≈", "val")
         return (f"{theme.glyphs().star} best", "best")
     pair = c.against(c.best, place)
     if pair.verdict == "same":

@@ -39,7 +39,11 @@ class Setting:
         try:
             value: float = int(text) if self.whole else float(text.replace(",", "."))
         except ValueError:
-            return None, f"{self.label}: {text or 'nothing'} is no {'whole ' if self.whole else ''}number."
+            kind = "whole number" if self.whole else "number"
+            if not text.strip():
+                bound = "above" if self.above else "from"
+                return None, f"{self.label} is empty: write a {kind} {bound} {self.low:g} to {self.high:g}."
+            return None, f"{self.label}: {text} is no {kind}."
         low = value > self.low if self.above else value >= self.low
         if not math.isfinite(value) or not low or value > self.high:
             bound = "above" if self.above else "from"
@@ -67,10 +71,9 @@ class _Input(Input):
     ]
 
     def __init__(self, setting: Setting) -> None:
-        allowed = r"[0-9]*" if setting.whole else r"[0-9.,]*"
         super().__init__(
             setting.written(setting.default),
-            restrict=allowed,
+            restrict=r"[ -~]*",  # what is no number is shown as typed, and marked
             max_length=20,
             select_on_focus=True,
             compact=True,

@@ -27,6 +27,7 @@ from nexus_tui.tui.app import NexusApp
 from nexus_tui.tui.compare_export import markdown
 from nexus_tui.tui.compare_position import figures
 from nexus_tui.tui.compare_screen import CompareScreen
+from nexus_tui.tui.compare_table import against_best
 from nexus_tui.tui.compare_windows import WindowList
 from nexus_tui.tui.compare_words import verdict
 from nexus_tui.tui.comparing import Comparing, comparing
@@ -809,3 +810,16 @@ def test_picture(
         await done(pilot, screen)
 
     assert snap_compare(make_app(theme_name=theme_name), terminal_size=size, run_before=before)
+
+
+def test_of_two_that_cannot_be_told_apart_none_is_called_the_best(runs: Path) -> None:
+    c = of(runs / "byte", "step_1400.1", "step_1600")
+    assert c.best is not None and c.against(0, 1).verdict == "undecided"
+    assert [against_best(c, place)[0][0] for place in (0, 1)] == ["≈", "≈"]
+    told = of(runs / "byte", "step_800", "step_1600")
+    assert against_best(told, 1)[0] == "★ best"
+
+
+def test_json_names_the_better_one_of_each_pair(runs: Path) -> None:
+    rows = of(runs / "byte", "step_800", "step_1400.1", "step_1600").comparison.as_dict()["pairs"]
+    assert [row["better"] for row in rows] == [rows[0]["b"], rows[1]["b"], None]

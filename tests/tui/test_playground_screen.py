@@ -219,7 +219,7 @@ async def test_without_a_checkpoint_it_says_what_to_do(make_app: Make) -> None:
         ("top_p", "0", "top-p is above 0 to 1, not 0."),
         ("top_p", "1.01", "top-p is above 0 to 1, not 1.01."),
         ("max_tokens", "0", "tokens is from 1 to 1e+06, not 0."),
-        ("top_k", "", "top-k: nothing is no whole number."),
+        ("top_k", "", "top-k is empty: write a whole number from 0 to 1e+06."),
         ("seed", "99999999999999999999", "seed is from 0 to 1.84467e+19, not 99999999999999999999."),
     ],
 )
@@ -241,6 +241,10 @@ async def test_a_wrong_number_is_marked_at_once_and_not_used(make_app: Make, tra
         await pilot.pause()
         marked = [f.setting.id for f in screen.query(NumberField) if f.has_class("-wrong")]
         assert marked == ["top_p"]
+        field(screen, "top_k").focus()
+        await press(pilot, "minus", "5")  # what is no number is not swallowed
+        assert field(screen, "top_k").value == "-5" and screen.query(".-wrong").nodes[0] is not None
+        field(screen, "top_k").value = "5"
         await press(pilot, "ctrl+r")
         assert "top-p is above 0 to 1, not 7." in text(app)
         assert screen.focused is field(screen, "top_p")
