@@ -348,8 +348,11 @@ def score(
 def _checkpoint(reference: str, step: int, runs: Path | None) -> tuple[Any, Any]:
     """The run and the checkpoint that RUN[:STEP] means."""
     from nexus_tui.interop.opening import all_runs
+    from nexus_tui.runs.run import RunError
     from nexus_tui.runs.store import resolve, runs_folder
 
+    if step and ":" in reference:
+        raise RunError(f"{reference} with --step {step} names the step twice: leave one of them out.")
     return resolve(all_runs(runs_folder(runs)), f"{reference}:{step}" if step else reference)
 
 

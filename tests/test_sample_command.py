@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from nexus_tui import cli
+from nexus_tui.cli import _checkpoint
 from nexus_tui.config import RunConfig
 from nexus_tui.console_sample import print_score
 from nexus_tui.data.tokenizer import load_tokenizer
-from nexus_tui.runs.run import Run
+from nexus_tui.runs.run import Run, RunError
 from nexus_tui.training.session import Session
 from nexus_tui.tui.writer import Writer
 from tests.test_cli import Result
@@ -207,3 +208,8 @@ def test_the_score_of_an_average_carries_its_name(capsys):
     sums = {"run": "byte", "step": 12, "checkpoint": "soup", "tokens": 1, "bytes": 1, "nats": 1.0}
     print_score({**sums, "average": True, "nats_per_token": 1.0, "bits_per_byte": 1.4427})
     assert capsys.readouterr().out.startswith("byte:soup: 1.4427 bits/byte")
+
+
+def test_a_step_that_is_named_twice_is_refused() -> None:
+    with pytest.raises(RunError, match=r"nexus-byte:2000 with --step 800 names the step twice"):
+        _checkpoint("nexus-byte:2000", 800, None)
