@@ -14,7 +14,7 @@ LOCK = "lock"
 
 
 class RunLockedError(Exception):
-    """Another process trains the run; the message names it."""
+    """The run cannot be written: another process trains it, or its folder refuses; the message says."""
 
 
 @dataclass(frozen=True)
@@ -26,11 +26,15 @@ class Holder:
 
 
 class RunLock:
-    """Held by the one process that may write a run. Raises RunLockedError if another has it."""
+    """Held by the one process that may write a run. Raises RunLockedError if another has it, or none can."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / LOCK
-        self._file: IO[str] = self._path.open("a+")
+        try:
+            self._file: IO[str] = self._path.open("a+")
+        except OSError as error:
+            reason = f"{folder} cannot be written ({error.strerror})"
+            raise RunLockedError(f"{reason}: copy the run into a folder of your own.") from None
         if not _take(self._file):
             holder = _read(self._file)
             self._file.close()

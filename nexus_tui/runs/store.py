@@ -102,8 +102,9 @@ class Runs:
         for run in here:  # another tool's file is not called what its run is
             if run.name == name:
                 return run
-        known = ", ".join(run.name for run in [*here, *shipped.values()]) or "none"
-        raise RunError(f"there is no run {name} in {self.folder}; it has: {known}.")
+        names = [run.name for run in here]
+        known = [*names, *(f"{each} (recorded)" for each in shipped if each not in names)]
+        raise RunError(f"there is no run {name} in {self.folder}; there are: {', '.join(known) or 'none'}.")
 
 
 def find_step(runs: Runs, reference: str) -> tuple[list[Run], str]:

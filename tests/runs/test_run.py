@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from nexus_tui.runs import journal as j
 from nexus_tui.runs.lock import RunLock, RunLockedError, holder
 from nexus_tui.runs.run import Run, RunError
+from nexus_tui.runs.store import Runs
 
 from .conftest import Writer
 
@@ -184,3 +185,17 @@ def test_windows_losses_that_are_damaged_are_not_there(writer: Callable[..., Wri
     path.unlink()
     os.mkfifo(path)  # must not be waited for
     assert run.window_losses("step_100") is None
+
+
+def test_a_folder_that_refuses_writing_is_named(tmp_path: Path) -> None:
+    with pytest.raises(
+        RunLockedError, match=r"gone cannot be written \(No such file or directory\): copy the run"
+    ):
+        RunLock(tmp_path / "gone")
+
+
+def test_a_name_that_is_none_is_answered_with_those_that_are_each_once(tmp_path: Path) -> None:
+    (tmp_path / "nexus-byte").mkdir()
+    (tmp_path / "nexus-byte" / "journal.jsonl").touch()
+    with pytest.raises(RunError, match=r"there are: nexus-byte, shakespeare-bpe \(recorded\), shakes"):
+        Runs(tmp_path).find("nope")
