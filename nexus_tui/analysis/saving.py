@@ -31,11 +31,11 @@ _NAME = re.compile(r"(?!step_|best|last$|\d+$)[^\W_][\w.+-]{0,99}", re.IGNORECAS
 def save_average(run: Run, average: Average, name: str = "") -> Checkpoint:
     """Save an average in the run of one of its parents, and journal it with them, its loss and its windows'.
 
-    `name` defaults to `average_` and its step, numbered if that is taken. The checkpoint has no optimizer
-    state; the link `best` moves to it if it is the true best, or the journal says why it could not. `run` is
-    left as it is: refresh it. Takes the run's lock: raises RunLockedError while someone trains it; RunError
-    if the name will not do, the run is another or the disk refuses it, CheckpointError if a parent is
-    damaged. Nothing is left behind then.
+    `name` defaults to its method and step, `uniform_2000`, numbered if that is taken. The checkpoint has no
+    optimizer state; the link `best` moves to it if it is the true best, or the journal says why it could not.
+    `run` is left as it is: refresh it. Takes the run's lock: raises RunLockedError while someone trains it;
+    RunError if the name will not do, the run is another or the disk refuses it, CheckpointError if a parent
+    is damaged. Nothing is left behind then.
     """
     folder = run.folder
     if run.kind != "run" or folder.resolve() not in {s.run.folder.resolve() for s in average.subjects}:
@@ -64,7 +64,7 @@ def _name(run: Run, average: Average, wish: str) -> str:
     taken = {*run.saved, *(evaluation.name for evaluation in run.evaluations)}
     taken |= {path.name for path in (run.folder / "checkpoints").glob("*")}
     if not wish:
-        first = f"average_{average.step}"
+        first = f"{average.method.split()[0]}_{average.step}"
         numbered = (f"{first}.{number}" for number in range(2, len(taken) + 3))
         return next(name for name in (first, *numbered) if name not in taken)
     if not _NAME.fullmatch(wish):

@@ -30,5 +30,7 @@ def opened(subject: Subject) -> Opened:
 def checkpoint_of(subject: Subject) -> Checkpoint:
     """The subject's files. Raises RunError, in one sentence, if they are not here."""
     if subject.checkpoint is None:
+        if damage := subject.run.damage(subject.name):
+            raise RunError(damage)
         raise RunError(f"{subject.label} has no weights here, so nothing can be computed with them.")
     return subject.checkpoint

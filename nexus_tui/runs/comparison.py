@@ -103,10 +103,10 @@ class Comparison:
         a, b = self.subjects[pair.a].label, self.subjects[pair.b].label
         if pair.reason:
             return f"{b} and {a}: {pair.reason}."
-        interval = f"{pair.low:+.4f} to {pair.high:+.4f}"
+        interval = f"{signed(pair.low)} to {signed(pair.high)}"
         if pair.verdict == "undecided":
-            return f"{b} cannot be told from {a}: {pair.mean:+.4f} {pair.unit}, {interval}."
-        return f"{b} is {pair.verdict} than {a}: {pair.mean:+.4f} {pair.unit}, {interval}."
+            return f"{b} cannot be told from {a}: {signed(pair.mean)} {pair.unit}, {interval}."
+        return f"{b} is {pair.verdict} than {a}: {signed(pair.mean)} {pair.unit}, {interval}."
 
     def as_dict(self) -> dict[str, Any]:
         """As `compare --json` prints it: losses in nats per token; what is not known is None."""
@@ -135,6 +135,11 @@ class Comparison:
             "bytes": pair.bytes or None,
             "reason": pair.reason or None,
         }
+
+
+def signed(value: float) -> str:
+    """A difference to four digits, without a negative zero: `+0.0022`, `+0.0000`."""
+    return f"{round(value, 4) + 0.0:+.4f}"
 
 
 def compare(subjects: Sequence[Subject]) -> Comparison:

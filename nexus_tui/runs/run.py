@@ -283,12 +283,26 @@ class Run:
             if str(which) == name or (str(which) == str(checkpoint.step) and not self.averaged(name))
         ]
         if not found:
+            for name in (str(which), f"step_{which}"):
+                if damage := self.damage(name):
+                    raise RunError(damage)
             names = [n if self.averaged(n) else str(kept.step) for n, kept in self._checkpoints.items()]
             kept = ", ".join(names) or "none"
             raise RunError(f"{self.name} keeps no checkpoint {which}; it has: {kept}.")
         return max(
             found, key=lambda c: (self.on_line(self.branch_of(c.name), c.step), self.branch_of(c.name))
         )
+
+    def damage(self, checkpoint: str) -> str:
+        """What is wrong with a checkpoint's files, which one, and what to do; empty if nothing is known."""
+        path = self.folder / "checkpoints" / checkpoint
+        if checkpoint in self._checkpoints or "/" in checkpoint or not (path / "manifest.json").is_file():
+            return ""
+        try:
+            open_checkpoint(path)
+        except CheckpointError as error:
+            return f"{self.name}:{checkpoint} is damaged: {error}"
+        return ""
 
     def newest_checkpoint(self) -> Checkpoint | None:
         """The kept checkpoint that training saved last: never an average, which it cannot go on from."""

@@ -42,17 +42,17 @@ class AverageSection(Section):
             if method not in self.asked or c.analyst.failure(c.average_key(method)):
                 self.asked = [*(m for m in self.asked if m != method), method]
                 return ""
-        return "Both averages were worked out; s saves the one named last."
+        return "Both averages were worked out; s saves the one under the cursor, else the better one."
 
     def jobs(self, c: Comparing) -> list[Job]:
         """What was asked for."""
         self._about(c)
         return [c.average_job(method) for method in self.asked]
 
-    def newest(self, c: Comparing) -> Average | None:
-        """The one that `s` saves: asked for last."""
+    def found(self, c: Comparing) -> dict[str, Average]:
+        """By method, those that were worked out."""
         self._about(c)
-        return next((found for method in reversed(self.asked) if (found := c.average(method))), None)
+        return {method: found for method in METHODS if (found := c.average(method)) is not None}
 
     def lines(self, c: Comparing, width: int) -> list[Line]:
         """What it is, and what came out."""
@@ -67,7 +67,7 @@ class AverageSection(Section):
             if left[0] == "ema":
                 what = "  averages them again as an exponential moving average: the newest counts most."
             lines += flow([("a", "text!"), (what, "muted")], width)
-        if self.newest(c) is not None:
+        if self.found(c):
             lines += flow(
                 [("s", "text!"), ("  saves it as a checkpoint, its parents on record.", "muted")], width
             )

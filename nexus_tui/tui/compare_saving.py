@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from nexus_tui.runs.checkpoints import CheckpointError
 from nexus_tui.runs.lock import RunLockedError
 from nexus_tui.runs.run import Run, RunError
+from nexus_tui.tui import format
 from nexus_tui.tui.comparing import Comparing
 from nexus_tui.tui.dialogs import LineDialog
 
@@ -28,13 +29,17 @@ def why_not_save(c: Comparing | None, average: Average | None) -> str:
     return f"{run.name} is being trained; save into it once that has ended." if run.holder else ""
 
 
-def save_dialog(c: Comparing, average: Average) -> LineDialog:
-    """Ask for a name, and say what will be written where."""
+def save_dialog(c: Comparing, average: Average, *others: Average) -> LineDialog:
+    """Ask for a name, and say what will be written where, and what could be saved instead."""
     letters = ", ".join(row.letter for row in c.rows)
+    said = "".join(
+        f" The {other.method} average ({format.loss(other.loss)}) is saved with the cursor on it."
+        for other in others
+    )
     return LineDialog(
-        f"Save the {average.method} average",
+        f"Save the {average.method} average, {format.loss(average.loss)} nats/token",
         f"Writes its weights into {home(c).name} as a checkpoint that can be compared, ranked and sampled, "
-        f"but not resumed. Its parents ({letters}) stand on record. Without a name it gets one.",
+        f"but not resumed. Its parents ({letters}) stand on record. Without a name it gets one.{said}",
         placeholder="a name of its own, such as soup",
     )
 

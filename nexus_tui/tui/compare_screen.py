@@ -26,7 +26,7 @@ from nexus_tui.tui.compare_pairs import PairsSection
 from nexus_tui.tui.compare_position import PositionSection
 from nexus_tui.tui.compare_saving import home, save, save_dialog, why_not_save
 from nexus_tui.tui.compare_section import Section
-from nexus_tui.tui.compare_table import CompareTable
+from nexus_tui.tui.compare_table import CompareTable, method_of
 from nexus_tui.tui.compare_windows import WindowList, WindowsSection
 from nexus_tui.tui.compare_words import explained
 from nexus_tui.tui.comparing import Comparing, comparing
@@ -270,7 +270,7 @@ class CompareScreen(ModeScreen):
         if action in ("sample", "remove"):
             return self._why_not_row(action)
         if action == "save":
-            return why_not_save(self._c, self._average())
+            return why_not_save(self._c, next(iter(self._averages()), None))
         return ""
 
     def _row(self) -> Marked | None:
@@ -338,15 +338,18 @@ class CompareScreen(ModeScreen):
         self._want()
         self._draw()
 
-    def _average(self) -> Average | None:
-        """The average that was asked for last."""
-        return self.query_one(AverageSection).newest(self._c) if self._c else None
+    def _averages(self) -> list[Average]:
+        """Those there are: first the one that is saved, under the cursor or else of the lowest loss."""
+        found = self.query_one(AverageSection).found(self._c) if self._c else {}
+        here = method_of(self.query_one(CompareTable).current)
+        return [found[method] for method in sorted(found, key=lambda m: (m != here, found[m].loss))]
 
     def action_save(self) -> None:
-        """Save the newest average as a checkpoint."""
-        c, average = self._c, self._average()
-        if c and average:
-            self.nexus.push_screen(save_dialog(c, average), partial(self._named, home(c), average))
+        """Save an average as a checkpoint: the one under the cursor, else the better one."""
+        c, averages = self._c, self._averages()
+        if c and averages:
+            average = averages[0]
+            self.nexus.push_screen(save_dialog(c, *averages), partial(self._named, home(c), average))
 
     def _named(self, run: Run, average: Average, name: str | None) -> None:
         if name is not None:

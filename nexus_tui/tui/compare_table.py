@@ -32,6 +32,11 @@ COLUMNS = (
 _SHORT = {"uniform": "avg", "ema": "ema"}
 
 
+def method_of(row: str | None) -> str:
+    """The method of the average that a row is of; empty for a checkpoint."""
+    return next((method for method, short in _SHORT.items() if short == row), "")
+
+
 class CompareTable(Listing):
     """The overview as a list. Below its last row the cursor goes on into the section."""
 

@@ -47,7 +47,10 @@ def loss(value: float | None) -> str:
 
 def delta(value: float | None) -> str:
     """Signed distance between two losses: 0.0022 → `+0.0022`."""
-    return _special(value) or f"{value:+.4f}"
+    special = _special(value)
+    if special or value is None:
+        return special or MISSING
+    return f"{round(value, 4) + 0.0:+.4f}"  # + 0.0: no negative zero
 
 
 def perplexity(value: float | None) -> str:

@@ -153,7 +153,7 @@ TABLE: tuple[Key, ...] = (
     Key("compare.sample", "enter", "sample", "sample", "Open the playground with this checkpoint.", "compare", 3),
     Key("compare.remove", "space", "remove", "unmark", "Take this checkpoint out of the comparison.", "compare", 4, "space"),
     Key("compare.average", "a", "average", "average", "Score the uniform average of all as a contender; again: the moving average.", "compare", 5),
-    Key("compare.save", "s", "save", "save average", "Save the newest average as a checkpoint, its parents on record.", "compare", 8),
+    Key("compare.save", "s", "save", "save average", "Save the average under the cursor, else the better one, as a checkpoint.", "compare", 8),
     Key("compare.toggle", "t", "view", "other view", "Differences for losses, tokens for classes, digits under shades.", "compare", 6),
     Key("compare.export", "w", "export", "write", "Write the comparison as Markdown.", "compare", 7),
     Key("compare.copy", "y", "copy", "copy", "Copy the comparison as Markdown.", "compare", 9),

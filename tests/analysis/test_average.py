@@ -178,23 +178,23 @@ def saved(run: Run) -> tuple[Run, Average]:
     lower = np.full_like(made.window_losses, best.evaluation.loss - 0.01)
     made = Average(**{**vars(made), "loss": float(lower.mean()), "window_losses": lower})
     save_average(run, made)
-    assert run.averaged("average_12") is False  # the caller's run is as it was
+    assert run.averaged("uniform_12") is False  # the caller's run is as it was
     return Run(run.folder), made
 
 
 def test_it_is_on_record_with_its_parents_and_its_loss(saved: tuple[Run, Average]) -> None:
     run, made = saved
-    event = run.saved["average_12"]
+    event = run.saved["uniform_12"]
     assert event.method == "uniform"
     assert event.parents == tuple(
         f"tiny:{name}@{run.saved[name].sha256[:12]}" for name in ("step_8", "step_12")
     )
     (evaluation,) = [e for e in run.evaluations if e.averaged]
     assert (evaluation.loss, evaluation.event.protocol) == (made.loss, made.protocol)
-    assert np.array_equal(run.window_losses("average_12"), made.window_losses)
+    assert np.array_equal(run.window_losses("uniform_12"), made.window_losses)
     assert truth.best(run).evaluation is evaluation  # type: ignore[union-attr]
-    assert (run.folder / "best").readlink().name == "average_12"
-    kept = run.checkpoints["average_12"]
+    assert (run.folder / "best").readlink().name == "uniform_12"
+    kept = run.checkpoints["uniform_12"]
     kept.verify()
     assert (kept.step, kept.resumable) == (12, False)
     assert not (run.folder / "lock").exists()
@@ -204,9 +204,9 @@ def test_training_does_not_go_on_from_it(saved: tuple[Run, Average]) -> None:
     run, _ = saved
     store = Runs(run.folder.parent)
     assert resolve(store, "tiny:last")[1].name == "step_12"
-    assert resolve(store, "tiny:best")[1].name == "average_12"
-    with pytest.raises(SessionError, match="average_12 is an average of 8 and 12: training cannot go on"):
-        Session.resume(run.folder, "average_12")
+    assert resolve(store, "tiny:best")[1].name == "uniform_12"
+    with pytest.raises(SessionError, match="uniform_12 is an average of 8 and 12: training cannot go on"):
+        Session.resume(run.folder, "uniform_12")
     (run.folder / "checkpoints" / "step_12" / "manifest.json").unlink()
     session = Session.resume(run.folder)
     session.join()
@@ -214,13 +214,13 @@ def test_training_does_not_go_on_from_it(saved: tuple[Run, Average]) -> None:
     run.refresh()
     assert [branch.start for branch in run.branches] == [0, 8]
     assert run.newest_checkpoint().step == 12  # type: ignore[union-attr]
-    assert truth.best(run).evaluation.name == "average_12"  # type: ignore[union-attr]
+    assert truth.best(run).evaluation.name == "uniform_12"  # type: ignore[union-attr]
 
 
 def test_its_loss_is_found_again(run: Run) -> None:
     made = average(subjects(run))
     save_average(run, made)
-    again = reevaluate(Run(run.folder), "average_12")
+    again = reevaluate(Run(run.folder), "uniform_12")
     assert again.agrees
     assert again.largest < 1e-6
 
@@ -240,7 +240,7 @@ def test_while_someone_trains_it_is_refused(run: Run) -> None:
     made = average(subjects(run))
     with RunLock(run.folder), pytest.raises(RunLockedError, match="tiny is being trained by process"):
         save_average(run, made)
-    assert "average_12" not in Run(run.folder).saved
+    assert "uniform_12" not in Run(run.folder).saved
 
 
 @pytest.mark.parametrize(
@@ -253,10 +253,10 @@ def test_names_that_mean_something_else_are_refused(run: Run, name: str) -> None
             save_average(run, made, name)
     else:
         assert [save_average(run, made).name for _ in range(3)] == [
-            "average_12", "average_12.2", "average_12.3",
+            "uniform_12", "uniform_12.2", "uniform_12.3",
         ]  # fmt: skip
-        with pytest.raises(RunError, match="has a checkpoint average_12 already"):
-            save_average(run, made, "average_12")
+        with pytest.raises(RunError, match="has a checkpoint uniform_12 already"):
+            save_average(run, made, "uniform_12")
 
 
 def test_only_a_run_of_a_parent_takes_it(run: Run, tmp_path: Path) -> None:
@@ -297,10 +297,10 @@ def test_a_full_disk_leaves_nothing_behind(run: Run, monkeypatch: pytest.MonkeyP
         journal.failure = OSError(28, "No space left on device")
 
     monkeypatch.setattr(j.Journal, "append", full)
-    with pytest.raises(RunError, match=r"average_12 could not be put on record: No space left on device"):
+    with pytest.raises(RunError, match=r"uniform_12 could not be put on record: No space left on device"):
         save_average(run, made)
     assert (run.folder / "journal.jsonl").read_bytes() == before
-    assert not list(run.folder.rglob("average_12*"))
+    assert not list(run.folder.rglob("uniform_12*"))
     assert not (run.folder / "lock").exists()
 
 

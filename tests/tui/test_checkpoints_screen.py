@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
+from nexus_tui.analysis.subject import checkpoint_of
 from nexus_tui.config import RunConfig
-from nexus_tui.runs.run import Run
+from nexus_tui.runs.run import Run, RunError
+from nexus_tui.runs.subject import Subject
 from nexus_tui.training import reevaluate
 from nexus_tui.training.session import Session
 from nexus_tui.tui import derived
@@ -497,3 +499,11 @@ def test_picture(
         await show(pilot)
 
     assert snap_compare(make_app(trained), terminal_size=size, run_before=before)
+
+
+def test_asking_for_a_damaged_checkpoint_names_the_file_and_what_to_do(trained: Trained) -> None:
+    (trained.folder / "checkpoints" / "step_800" / "model.safetensors").write_bytes(b"")
+    run = Run(trained.folder)
+    for ask in (lambda: run.checkpoint("800"), lambda: checkpoint_of(Subject(run, "step_800"))):
+        with pytest.raises(RunError, match=r"byte:step_800 is damaged: .*model.safetensors.*choose another"):
+            ask()

@@ -27,7 +27,7 @@ from nexus_tui.tui.app import NexusApp
 from nexus_tui.tui.compare_export import markdown
 from nexus_tui.tui.compare_position import figures
 from nexus_tui.tui.compare_screen import CompareScreen
-from nexus_tui.tui.compare_table import against_best
+from nexus_tui.tui.compare_table import CompareTable, against_best
 from nexus_tui.tui.compare_windows import WindowList
 from nexus_tui.tui.compare_words import verdict
 from nexus_tui.tui.comparing import Comparing, comparing
@@ -679,6 +679,13 @@ async def test_an_average_is_a_contender_and_is_saved_with_its_parents(
         await press(pilot, "a")
         await done(pilot, screen)
         assert f"{average([Subject(run, name) for name in FOUR[1:]], 'ema').loss:.4f}" in line(app, "ema  ")
+        moving = average([Subject(run, name) for name in FOUR[1:]], "ema")
+        better, other = sorted((made, moving), key=lambda found: found.loss)
+        await press(pilot, "s")
+        await until(pilot, lambda: f"Save the {better.method} average, {better.loss:.4f}" in words(app))
+        assert f"({other.loss:.4f})" in text(app)
+        await press(pilot, "escape")
+        screen.query_one(CompareTable).go_to("ema")
         await press(pilot, "s")
         await until(pilot, lambda: "Save the ema 0.5 average" in words(app))
         await until(pilot, lambda: "Its parents (A, B, C) stand on record." in words(app))
@@ -693,7 +700,9 @@ async def test_an_average_is_a_contender_and_is_saved_with_its_parents(
             patch.setattr(average_module, "save_average", lambda *_: bytes(2**62))
             await press(pilot, "escape", "s", "enter")
             await until(pilot, lambda: "There is not enough memory to average them" in words(app))
-        await press(pilot, "escape", "space")
+        await press(pilot, "escape")
+        screen.query_one(CompareTable).go_to("A")
+        await press(pilot, "space")
         await done(pilot, screen)
         assert "compare 2 checkpoints of byte" in text(app)
         assert "uniform average" not in words(app), "that of other checkpoints was not asked for"

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nexus_tui.runs.comparison import signed
 from nexus_tui.tui import format as fmt
 
 
@@ -91,3 +92,8 @@ def test_a_short_count_keeps_its_magnitude(number):
     unit = text[-1] if text[-1].isalpha() else ""
     shown = float(text.removesuffix(unit)) * 1000 ** ["", "k", "M", "G", "T", "P"].index(unit)
     assert shown == pytest.approx(number, rel=0.006, abs=0.51)
+
+
+def test_a_difference_of_nothing_has_no_negative_zero() -> None:
+    assert fmt.delta(-0.00001) == fmt.delta(0.0) == signed(-0.00001) == "+0.0000"
+    assert fmt.delta(-0.0001) == signed(-0.0001) == "-0.0001"
