@@ -106,7 +106,7 @@ def test_names_resolve_to_checkpoints(reference_run: Writer) -> None:
     }.items():
         assert resolve(runs, reference)[1].step == step
     assert resolve(runs, str(reference_run.folder))[1].step == 1400
-    with pytest.raises(RunError, match=r"no run nothing in .*; it has: reference"):
+    with pytest.raises(RunError, match=r"no run nothing in .*; there are: reference"):
         resolve(runs, "nothing")
     with pytest.raises(RunError, match="keeps no checkpoint 7"):
         resolve(runs, "reference:7")
