@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nexus_tui.console import printer
-from nexus_tui.runs.comparison import CONFIDENCE, Comparison, Pair, Subject
+from nexus_tui.runs.comparison import CONFIDENCE, WIDER, Comparison, Pair, Subject
 from nexus_tui.runs.run import RunError
 from nexus_tui.tui import format
 from nexus_tui.untrusted import visible
@@ -196,6 +196,8 @@ def _print_pairs(pairs: tuple[Pair, ...], names: list[str]) -> None:
         out.print(made)
     if len(bases) == 1:
         out.print(Text(f"in {bases[0]}", "dim"))
+    if bases:
+        out.print(Text(WIDER, "dim"), soft_wrap=True)
     reasons: dict[str, list[str]] = {}
     for pair in pairs:
         if pair.reason and pair.verdict != "same":

@@ -20,12 +20,18 @@ from nexus_tui.runs.subject import Subject, find_subject, find_subjects
 from nexus_tui.runs.ties import CONFIDENCE
 
 __all__ = [
-    "AT_LEAST", "AT_MOST", "CONFIDENCE", "Comparison", "ConfigDifference", "Pair", "Subject", "Unit",
-    "Verdict", "compare", "config_differences", "find_subject", "find_subjects",
+    "AT_LEAST", "AT_MOST", "CONFIDENCE", "WIDER", "Comparison", "ConfigDifference", "Pair", "Subject",
+    "Unit", "Verdict", "compare", "config_differences", "find_subject", "find_subjects",
 ]  # fmt: skip
 
 AT_LEAST, AT_MOST = 2, 8
 """How many checkpoints are compared at once."""
+
+WIDER = (
+    "Intervals of all pairs at once are wider than those of the list of checkpoints, which tests each against "
+    "the best alone; the more are compared, the wider."
+)
+"""Why a comparison may not tell what the list of checkpoints tells."""
 
 Verdict = Literal["better", "worse", "same", "undecided", "incomparable"]
 """Of the second of a pair: `same` means identical weights, `undecided` that the text cannot tell."""

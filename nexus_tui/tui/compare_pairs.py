@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import ClassVar
 
-from nexus_tui.runs.comparison import CONFIDENCE, Pair
+from nexus_tui.runs.comparison import CONFIDENCE, WIDER, Pair
 from nexus_tui.tui import format, theme
 from nexus_tui.tui.compare_section import Section
 from nexus_tui.tui.comparing import Comparing
@@ -80,6 +80,8 @@ def _list(c: Comparing, width: int) -> list[Line]:
         lines += _line(c, pair, width, column)
         if pair.blocks and room >= 12:
             lines[-1] = (*lines[-1], ("  ", "text"), *_picture(pair, min(low, 0.0), max(high, 0.0), room))
+    if tested:
+        lines += [(), *flow([(WIDER, "faint")], min(width, 110))]
     return lines
 
 
