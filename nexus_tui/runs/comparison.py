@@ -28,8 +28,8 @@ AT_LEAST, AT_MOST = 2, 8
 """How many checkpoints are compared at once."""
 
 WIDER = (
-    "Intervals of all pairs at once are wider than those of the list of checkpoints, which tests each against "
-    "the best alone; the more are compared, the wider."
+    "Intervals of all pairs at once are wider than those of the list of checkpoints, which tests each "
+    "against the best alone; the more are compared, the wider."
 )
 """Why a comparison may not tell what the list of checkpoints tells."""
 
