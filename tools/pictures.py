@@ -20,7 +20,7 @@ from tools.picture import svg_to_png
 
 FOLDER = Path(__file__).parents[1] / "docs" / "pictures"
 SIZES = ((80, 24), (160, 48))
-REST, PATIENCE = 4.0, 600.0
+REST, PATIENCE = 2.0, 600.0
 """Seconds without a change that count as rest, and after which it is taken for granted."""
 
 MARKED = "3 home down down space down down down down space end space"  # steps 600, 1400 and 2000

@@ -144,6 +144,7 @@ async def test_ctrl_c_copies_what_is_selected_instead_of_leaving(make_app: Make,
 def _owner(where: str) -> list[type[Any]]:
     from nexus_tui.tui.checkpoints_screen import CheckpointsScreen
     from nexus_tui.tui.compare_screen import CompareScreen
+    from nexus_tui.tui.compare_windows import WindowList
     from nexus_tui.tui.evolution_screen import EvolutionScreen
     from nexus_tui.tui.grid_screen import GridScreen
     from nexus_tui.tui.inspector import Inspector
@@ -151,6 +152,7 @@ def _owner(where: str) -> list[type[Any]]:
     from nexus_tui.tui.runs_screen import RunsScreen
     from nexus_tui.tui.token_view import TokenView
     from nexus_tui.tui.training_screen import TrainingScreen
+    from nexus_tui.tui.window_text import WindowText
 
     screens: dict[str, type[Any]] = {
         "everywhere": NexusApp,
@@ -164,6 +166,8 @@ def _owner(where: str) -> list[type[Any]]:
         "evolution": EvolutionScreen,
         "text": TokenView,
         "options": Inspector,
+        "windows": WindowList,
+        "reading": WindowText,
     }
     return [screens[where]]
 
@@ -177,7 +181,7 @@ def test_every_action_of_the_table_exists(key: keys.Key) -> None:
 
 def test_ids_are_unique_and_no_key_has_two_meanings_in_one_place() -> None:
     assert len({key.id for key in keys.TABLE}) == len(keys.TABLE)
-    for where in ("everywhere", *keys.MODES, "text", "options"):
+    for where in ("everywhere", *keys.MODES, "text", "options", "windows", "reading"):
         taken = [one for key in keys.keys_at(where) for one in key.keys.split(",")]
         assert len(taken) == len(set(taken)), where
 
