@@ -81,7 +81,7 @@ def _list(c: Comparing, width: int) -> list[Line]:
         if pair.blocks and room >= 12:
             lines[-1] = (*lines[-1], ("  ", "text"), *_picture(pair, min(low, 0.0), max(high, 0.0), room))
     if tested:
-        lines += [(), *flow([(WIDER, "faint")], min(width, 110))]
+        lines += [(), *flow([(WIDER, "muted")], min(width, 110))]
     return lines
 
 
