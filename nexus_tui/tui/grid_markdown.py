@@ -13,7 +13,8 @@ from nexus_tui.tui.prompts import Prompt, shown
 from nexus_tui.tui.voice import Voice
 from nexus_tui.untrusted import visible
 
-_MEANS = re.compile(r"([\\`*_{}\[\]<>()#+!|&~$-])")
+_MEANS = re.compile(r"([\\`*_{}\[\]<>#|&~$])")
+"""What Markdown reads amid a line; `-`, `+` and `!` mean something only at its start or before a bracket."""
 
 
 def escaped(text: str) -> str:

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from nexus_tui.tui import format
 from nexus_tui.tui.desk import Version
+from nexus_tui.tui.grid_markdown import escaped
 from nexus_tui.tui.text_figures import bits_per_byte
 from nexus_tui.untrusted import visible
 
@@ -39,7 +40,7 @@ def fenced(text: str) -> str:
 
 def words(text: str) -> str:
     """Words on one line in which nothing is read as Markdown; control characters are symbols."""
-    return re.sub(r"([\\`*_{}\[\]<>#|~])", r"\\\1", visible(text).replace("\n", " "))
+    return escaped(text.replace("\n", " "))
 
 
 def _table(rows: list[tuple[str, str]]) -> str:
