@@ -64,7 +64,9 @@ class Stack(nn.Module):
 
     def __init__(self, config: JambaConfig) -> None:
         super().__init__()
-        self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
+        # Given a table it draws none; drawing one without memory would import torch's compiler.
+        table = torch.empty(config.vocab_size, config.hidden_size)
+        self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size, _weight=table)
         self.layers = nn.ModuleList(
             AttentionBlock(config) if kind == "attention" else MambaBlock(config)
             for kind in config.layer_kinds
@@ -95,7 +97,7 @@ class HybridLM(nn.Module):
         with torch.device("meta"):  # the layers' own initialisation would draw from the global generator
             self.model = Stack(config)
             self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
-        self.to_empty(device="cpu")
+        _allocate(self)
         if config.tie_word_embeddings:
             self.lm_head.weight = self.model.embed_tokens.weight
         generator = seed if isinstance(seed, torch.Generator) else torch.Generator().manual_seed(seed)
@@ -164,6 +166,13 @@ class HybridLM(nn.Module):
                     parameter.fill_(1)
                 case _:
                     parameter.normal_(0, config.initializer_range, generator=generator)
+
+
+def _allocate(model: nn.Module) -> None:
+    """Put memory behind parameters that have none, as `Module.to_empty`, which imports sympy first."""
+    for module in model.modules():
+        for name, parameter in list(module.named_parameters(recurse=False)):
+            setattr(module, name, nn.Parameter(torch.empty(parameter.shape, device="cpu")))
 
 
 def _initialise_dt(bias: Tensor, generator: torch.Generator) -> None:

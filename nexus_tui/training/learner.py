@@ -65,12 +65,12 @@ class Learner:
         loss = self._backward(step)
         norm = float(torch.nn.utils.clip_grad_norm_(self.model.parameters(), config.optimizer.clip))
         if not (torch.isfinite(torch.tensor([loss, norm])).all()):
-            self.optimizer.zero_grad(set_to_none=True)
+            self.optimizer.zero_grad()
             raise DivergedError(f"loss {loss:.4g} and gradient norm {norm:.4g} at step {step}")
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad()
         self.step = step
         return Stepped(loss, rate, norm, time.perf_counter() - started)
 

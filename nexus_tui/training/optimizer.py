@@ -1,5 +1,7 @@
 """AdamW over a model's parameters, and its state as plain tensors."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -7,7 +9,58 @@ from nexus_tui.config import OptimizerConfig
 from nexus_tui.lm.hybrid import HybridLM, no_decay
 
 
-def adamw(model: HybridLM, config: OptimizerConfig) -> torch.optim.AdamW:
+class AdamW:
+    """AdamW (arXiv 1711.05101), to the bit what `torch.optim.AdamW(fused=True)` computes, by the same kernel.
+
+    Torch's class imports its compiler before the first step, for a second, and we never ask for that.
+    Each of `param_groups` has `params`, `lr` and `weight_decay`, read anew at every step.
+    """
+
+    def __init__(
+        self, groups: list[dict[str, Any]], lr: float, betas: tuple[float, float], eps: float = 1e-8
+    ) -> None:
+        self.param_groups: list[dict[str, Any]] = [{"lr": lr, **group} for group in groups]
+        self.state: dict[Tensor, dict[str, Tensor]] = {}
+        """Of every parameter that has had a gradient: `step`, `exp_avg` and `exp_avg_sq`."""
+        self._betas, self._eps = betas, eps
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Update every parameter that has a gradient."""
+        for group in self.param_groups:
+            parameters = [p for p in group["params"] if p.grad is not None]
+            states = [self.state.get(p) or self._begin(p) for p in parameters]
+            steps = [state["step"] for state in states]
+            torch._foreach_add_(steps, 1)
+            torch._fused_adamw_(
+                parameters,
+                [p.grad for p in parameters],
+                [state["exp_avg"] for state in states],
+                [state["exp_avg_sq"] for state in states],
+                [],
+                steps,
+                lr=group["lr"],
+                beta1=self._betas[0],
+                beta2=self._betas[1],
+                weight_decay=group["weight_decay"],
+                eps=self._eps,
+                amsgrad=False,
+                maximize=False,
+            )
+
+    def zero_grad(self) -> None:
+        """Forget the gradients; the next backward pass makes new ones."""
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                parameter.grad = None
+
+    def _begin(self, parameter: Tensor) -> dict[str, Tensor]:
+        averages = {key: torch.zeros_like(parameter) for key in ("exp_avg", "exp_avg_sq")}
+        self.state[parameter] = {"step": torch.zeros(()), **averages}
+        return self.state[parameter]
+
+
+def adamw(model: HybridLM, config: OptimizerConfig) -> AdamW:
     """AdamW; no weight decay on A_log, D, norms, biases and embeddings, as in Mamba."""
     decayed = [p for name, p in model.named_parameters() if not no_decay(name, p)]
     undecayed = [p for name, p in model.named_parameters() if no_decay(name, p)]
@@ -15,19 +68,19 @@ def adamw(model: HybridLM, config: OptimizerConfig) -> torch.optim.AdamW:
         {"params": decayed, "weight_decay": config.weight_decay},
         {"params": undecayed, "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=config.lr, betas=config.betas, fused=True)
+    return AdamW(groups, config.lr, config.betas)
 
 
-def state_tensors(model: HybridLM, optimizer: torch.optim.AdamW) -> dict[str, Tensor]:
+def state_tensors(model: HybridLM, optimizer: AdamW) -> dict[str, Tensor]:
     """The optimizer's state by parameter name, `exp_avg.model.layers.0…`, as safetensors holds it."""
     return {
         f"{key}.{name}": value
         for name, parameter in model.named_parameters()
-        for key, value in optimizer.state[parameter].items()
+        for key, value in optimizer.state.get(parameter, {}).items()
     }
 
 
-def load_state_tensors(model: HybridLM, optimizer: torch.optim.AdamW, tensors: dict[str, Tensor]) -> None:
+def load_state_tensors(model: HybridLM, optimizer: AdamW, tensors: dict[str, Tensor]) -> None:
     """Put back what `state_tensors` gave. Raises KeyError for a tensor that is missing."""
     for name, parameter in model.named_parameters():
         optimizer.state[parameter] = {
