@@ -174,6 +174,7 @@ class _Lines:
         self.run = run
         self._rows = len(run.steps)
         self._events = len(run.log)
+        self._before = len(run.steps)
         self._activity = ""
 
     def __enter__(self) -> "_Lines":
@@ -186,7 +187,7 @@ class _Lines:
         """Print what is new."""
         if self.run.activity != self._activity:
             self._activity = self.run.activity
-            if self._activity and not self.run.steps["step"].size:
+            if self._activity and len(self.run.steps) == self._before:
                 self.line(f"{self._activity} …")
         steps = self.run.steps
         news: list[tuple[float, int, j.KnownEvent | None]] = [

@@ -14,6 +14,7 @@ from nexus_tui.data.corpus import load_corpus
 from nexus_tui.data.dataset import prepare
 from nexus_tui.data.tokenizer import load_tokenizer
 from nexus_tui.lm import decoding
+from nexus_tui.lm.compiling import announced
 from nexus_tui.lm.generation import Sampling
 from nexus_tui.lm.hybrid import parameter_count
 from nexus_tui.lm.pretrained import load_model
@@ -109,9 +110,9 @@ class Trainer:
         self._validation = validation(dataset, config.data.window)
         self._holdout = validation(dataset, config.data.window, "holdout") if len(dataset.holdout) else None
         self._learner = Learner(config, dataset)
-        self._activity("compiling the kernels (once on a machine)")
-        warm_up()
-        decoding.warm_up(self._learner.model)
+        with announced(lambda: self._activity("compiling the kernels, once on this machine: some 10 s")):
+            warm_up()
+            decoding.warm_up(self._learner.model)
         if self._run.started is None:
             self._append(
                 j.StartedEvent(

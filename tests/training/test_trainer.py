@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import numba
 import numpy as np
 import pytest
 import torch
@@ -21,6 +22,7 @@ from nexus_tui.runs import truth
 from nexus_tui.runs.lock import RunLockedError
 from nexus_tui.runs.run import Run
 from nexus_tui.training import control as c
+from nexus_tui.training import trainer
 from nexus_tui.training.evaluation import summary, validation
 from nexus_tui.training.learner import Learner
 from nexus_tui.training.schedule import learning_rate
@@ -66,6 +68,20 @@ def test_a_run_has_on_record_all_that_happened(tmp_path: Path, small: RunConfig)
     assert (run.folder / "best").resolve().name == best.evaluation.name
     for checkpoint in run.checkpoints.values():
         checkpoint.verify()
+
+
+def test_compiling_is_on_record_only_where_something_is_compiled(
+    tmp_path: Path, small: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = small.model_copy(update={"budget": small.budget.model_copy(update={"steps": 1})})
+
+    def said(run: Run) -> int:
+        return (run.folder / "journal.jsonl").read_text().count("compiling the kernels, once on this machine")
+
+    trained(tmp_path, config, "loads")  # or compiles, in a process that has compiled nothing yet
+    assert said(trained(tmp_path, config, "has")) == 0
+    monkeypatch.setattr(trainer, "warm_up", lambda: numba.njit(lambda x: x + 1)(1))
+    assert said(trained(tmp_path, config, "compiles")) == 1
 
 
 def test_an_evaluation_is_the_mean_over_all_windows_of_the_validation_text(

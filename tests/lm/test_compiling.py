@@ -1,0 +1,54 @@
+"""Kernels are compiled once on a machine, and it is said when they are."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nexus_tui
+
+LOAD = """
+import nexus_tui
+from nexus_tui.lm.compiling import announced
+from nexus_tui.lm.selective_scan import warm_up
+said = []
+with announced(lambda: said.append(1)):
+    warm_up()
+print(nexus_tui.__file__, len(said))
+"""
+
+
+def test_a_second_process_finds_them_though_the_packages_folder_is_read_only(tmp_path: Path) -> None:
+    installed, package = Path(nexus_tui.__file__).parent, tmp_path / "site" / "nexus_tui"
+    shutil.copytree(installed / "lm", package / "lm", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(installed / "__init__.py", package)
+    files = set(package.rglob("*"))
+    for path in (package, *files):
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    environment = {k: v for k, v in os.environ.items() if k != "NUMBA_CACHE_DIR"} | {
+        "PYTHONPATH": str(package.parent),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "HOME": str(tmp_path / "home"),
+        "XDG_CACHE_HOME": str(tmp_path / "cache"),
+    }
+
+    def announcements() -> int:
+        done = subprocess.run(
+            [sys.executable, "-c", LOAD],
+            cwd=tmp_path,
+            env=environment,
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        file, said = done.stdout.split()
+        assert Path(file).parent == package
+        return int(said)
+
+    assert announcements() == 1
+    assert list((tmp_path / "cache").rglob("*.nbc")) or list((tmp_path / "home").rglob("*.nbc"))
+    assert announcements() == 0
+    assert set(package.rglob("*")) == files  # root may write anywhere, and must not have
+    for path in (package, *files):  # or pytest could not remove it
+        path.chmod(0o755)
