@@ -82,8 +82,6 @@ class Cache:
     dtype: torch.dtype = torch.float32
     length: int = 0
     layers: list[MambaState | AttentionState] = field(default_factory=list)
-    weights: object = field(default=None, repr=False, compare=False)
-    """The model's own, as its compiled steps take them; whoever reads tokens one by one keeps them here."""
 
     def __post_init__(self) -> None:
         if self.batch < 1:

@@ -1,91 +1,111 @@
-"""One token through a whole model with the compiled steps, where they can be used."""
+"""One more token of each of several texts: compiled where that can be, one after the other elsewhere."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
 import torch
-from torch import Tensor, nn
+from numpy.typing import NDArray
 
-import nexus_tui.lm.selective_scan.cpu  # noqa: F401 - decides where Numba keeps what it compiles
-from nexus_tui.lm import token_step
-from nexus_tui.lm.attention import Attention
-from nexus_tui.lm.cache import Cache, MambaState
-from nexus_tui.lm.mamba import Mamba
+from nexus_tui.lm.cache import Cache
 
 if TYPE_CHECKING:
     from nexus_tui.lm.hybrid import HybridLM
 
 
-def read_token(model: "HybridLM", ids: Tensor, cache: Cache) -> Tensor:
-    """Logits [1, 1, vocab] after one more token [1, 1]; the cache is advanced. For float32 on the CPU."""
-    eps = model.config.rms_norm_eps
-    x = model.model.embed_tokens(ids)[0, 0].numpy()
-    weights = _weights_of(model, cache)
-    for (mixer, feed_forward), state in zip(weights.layers, cache.layers, strict=True):
-        if isinstance(state, MambaState):
-            # the step writes into these; what a scan returns may be a transposed view
-            state.conv, state.ssm = state.conv.contiguous(), state.ssm.contiguous()
-            token_step.mamba(x, *mixer, state.conv[0].numpy(), state.ssm[0].numpy(), eps)
-        else:
-            state.reserve(1)
-            token_step.attention(x, *mixer, state.keys[0].numpy(), state.values[0].numpy(), state.length, eps)
-            state.length += 1
-        token_step.feed_forward(x, *feed_forward, eps)
-    cache.length += 1
-    return torch.from_numpy(token_step.head(x, *weights.head, eps)).view(1, 1, -1)
+class Decoder(Protocol):
+    """Reads tokens into the memories of texts, which it makes. Its model's weights must stay as they are."""
+
+    model: HybridLM
+
+    def remember(self, cache: Cache, room: int) -> Any:
+        """The memory of a text that was read into a cache, with room for so many tokens; the cache stays."""
+
+    def read(self, texts: Sequence[Any], ids: Sequence[int], threads: int) -> NDArray[np.float32]:
+        """Read one token into each memory, on so many threads at most; logits [text, vocab] of the next.
+
+        A text's numbers depend neither on the other texts nor on the number of threads.
+        """
+
+
+def decoder(model: HybridLM) -> Decoder:
+    """The fastest that can decode a model."""
+    from nexus_tui.lm.hybrid import HybridLM
+
+    weight = next(model.parameters())
+    if isinstance(model, HybridLM) and weight.device.type == "cpu" and weight.dtype == torch.float32:
+        return Compiled(model)
+    return Plain(model)
+
+
+class Plain:
+    """Any model on any device, a text at a time."""
+
+    def __init__(self, model: HybridLM) -> None:
+        self.model = model
+
+    def remember(self, cache: Cache, room: int) -> Cache:  # noqa: ARG002 - a cache grows by itself
+        """As `Decoder`."""
+        return cache.clone()
+
+    @torch.inference_mode()
+    def read(self, texts: Sequence[Cache], ids: Sequence[int], threads: int) -> NDArray[np.float32]:  # noqa: ARG002
+        """As `Decoder`."""
+        device = next(self.model.parameters()).device
+        logits = [
+            self.model(torch.tensor([[id]], device=device), cache)[0, -1]
+            for cache, id in zip(texts, ids, strict=True)
+        ]
+        return torch.stack(logits).float().cpu().numpy()
+
+
+class Compiled:
+    """For 32-bit floating point on the CPU: all texts in one step that reads the weights once a thread."""
+
+    def __init__(self, model: HybridLM) -> None:
+        # Numba takes half a second to import: not before it is needed.
+        from nexus_tui.lm.packed import Packed
+
+        self.model = model
+        self._packed = Packed(model)
+
+    def remember(self, cache: Cache, room: int) -> Any:
+        """As `Decoder`."""
+        from nexus_tui.lm.packed import Memory
+
+        return Memory(cache, room)
+
+    def read(self, texts: Sequence[Any], ids: Sequence[int], threads: int) -> NDArray[np.float32]:
+        """As `Decoder`."""
+        from nexus_tui.lm.selective_scan import pool
+        from nexus_tui.lm.step import tokens
+
+        for text in texts:
+            text.reserve()
+        packed = self._packed
+        logits = np.empty((len(texts), packed.sizes.vocabulary_padded), np.float32)
+        pool.run(
+            tokens.step,
+            min(threads, len(texts)),
+            packed.sizes,
+            packed.weights,
+            packed.attends,
+            packed.embedding,
+            np.array(ids, np.int64),
+            np.array([text.numbers.ctypes.data for text in texts], np.int64),
+            np.array([text.room for text in texts], np.int64),
+            np.array([text.length for text in texts], np.int64),
+            logits.reshape(-1),
+        )
+        for text in texts:
+            text.length += 1
+        return logits[:, : self.model.config.vocab_size]
 
 
 @torch.inference_mode()
-def warm_up(model: "HybridLM") -> None:
+def warm_up(model: HybridLM) -> None:
     """Compile what a token of this model needs, or load it from the cache: seconds, once a machine."""
-    read_token(model, torch.zeros(1, 1, dtype=torch.int64), Cache(model.config, capacity=1))
-
-
-@dataclass(frozen=True)
-class _Weights:
-    """A model's weights as the steps take them: arrays over the same memory."""
-
-    model: "HybridLM"
-    layers: list[tuple[list[Any], list[Any]]]
-    """Of each layer: the mixer's and the feed forward's, each with the norm before it."""
-    head: list[Any]
-
-
-def _weights_of(model: "HybridLM", cache: Cache) -> _Weights:
-    """The weights, looked up once for each text: a hundred tensors cost an eighth of a token's time."""
-    known = cache.weights
-    if not isinstance(known, _Weights) or known.model is not model:
-        layers: Iterable[Any] = model.model.layers
-        head = [_array(model.model.final_layernorm.weight), _array(model.lm_head.weight)]
-        known = cache.weights = _Weights(model, [_layer(layer) for layer in layers], head)
-    return known
-
-
-def _layer(layer: Any) -> tuple[list[Any], list[Any]]:
-    mixer = _mamba(layer.mamba) if hasattr(layer, "mamba") else _attention(layer.self_attn)
-    mlp = layer.feed_forward
-    return (
-        [_array(layer.input_layernorm.weight), *mixer],
-        [_array(layer.pre_ff_layernorm.weight), *_arrays(mlp.gate_proj, mlp.up_proj, mlp.down_proj)],
-    )
-
-
-def _mamba(layer: Mamba) -> list[Any]:
-    return [
-        _array(layer.in_proj.weight), _array(layer.conv1d.weight)[:, 0], _array(layer.conv1d.bias),
-        *_arrays(layer.x_proj, layer.dt_layernorm, layer.b_layernorm, layer.c_layernorm, layer.dt_proj),
-        *(_array(p) for p in (layer.dt_proj.bias, layer.A_log, layer.D, layer.out_proj.weight)),
-    ]  # fmt: skip
-
-
-def _attention(layer: Attention) -> list[Any]:
-    return _arrays(layer.q_proj, layer.k_proj, layer.v_proj, layer.o_proj)
-
-
-def _arrays(*layers: nn.Module) -> list[Any]:
-    return [_array(layer.weight) for layer in layers]
-
-
-def _array(parameter: Any) -> Any:
-    return parameter.detach().numpy()
+    each = decoder(model)
+    each.read([each.remember(Cache(model.config, capacity=1), 1)], [0], 1)

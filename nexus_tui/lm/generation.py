@@ -1,6 +1,6 @@
 """A prompt in, tokens out, one at a time; and the score of a given text."""
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 
 import numpy as np
 import torch
@@ -8,7 +8,9 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from nexus_tui.lm.batch import PROMPT_CHUNK, Batch, Progress, check_ids, new_cache
 from nexus_tui.lm.cache import Cache
+from nexus_tui.lm.decoding import decoder
 from nexus_tui.lm.drawing import (
     Alternative,
     Sampling,
@@ -35,10 +37,7 @@ __all__ = [
     "uniform",
 ]
 
-PROMPT_CHUNK = 512  # tokens read at once: bounds the memory of a long prompt
 NEWLINE = 10  # the id of a line break in a byte-level vocabulary
-Progress = Callable[[int, int], None]
-"""Told how many tokens of how many have been read; may raise to end it."""
 
 
 def generate(
@@ -61,48 +60,18 @@ def generate(
     The model's weights must not change meanwhile; other threads may train or sample other models.
     Raises ValueError for ids that the model does not have, FloatingPointError when it computes no numbers.
     """
-    ids = list(prompt_ids) or [empty_prompt_id]
-    _check_ids(model, ids)
-    return _generate(model, ids, sampling, pace, progress)
+    batch = Batch(decoder(model), pace, progress)
+    batch.add(list(prompt_ids) or [empty_prompt_id], sampling)
+    return _only(batch)
 
 
-def _generate(
-    model: HybridLM, ids: list[int], sampling: Sampling, pace: Pace, progress: Progress | None
-) -> Generator[Token, None, None]:
-    if sampling.max_tokens == 0:
-        return
-    cache = _new_cache(model, len(ids) + min(sampling.max_tokens, PROMPT_CHUNK))
-    seen = np.zeros(model.config.vocab_size, np.bool_)
-    seen[ids] = True
-    token = draw(_read_prompt(model, ids, cache, pace, progress), sampling, len(ids), seen)
-    yield token
-    for position in range(len(ids) + 1, len(ids) + sampling.max_tokens):
-        seen[token.id] = True
-        with pace.work():
-            token = draw(_read(model, [token.id], cache), sampling, position, seen)
+def _only(batch: Batch) -> Generator[Token, None, None]:
+    """The tokens of a batch of one text."""
+    while drawn := batch.step():
+        ((_, token),) = drawn
+        if isinstance(token, FloatingPointError):
+            raise token
         yield token
-
-
-def _read_prompt(
-    model: HybridLM, ids: list[int], cache: Cache, pace: Pace, progress: Progress | None
-) -> NDArray[np.float64]:
-    """Read a prompt into the cache, a chunk after the other; the logits [vocab] of what follows."""
-    for start in range(0, len(ids), PROMPT_CHUNK):
-        chunk = ids[start : start + PROMPT_CHUNK]
-        if progress:
-            progress(start, len(ids))
-        with pace.work(torch.get_num_threads() if len(chunk) > 1 else 1):
-            logits = _read(model, chunk, cache)
-    if progress:
-        progress(len(ids), len(ids))
-    return logits
-
-
-@torch.inference_mode()  # a function's, not the generator's: it must not stay on while the caller runs
-def _read(model: HybridLM, ids: Sequence[int], cache: Cache) -> NDArray[np.float64]:
-    """Read tokens into the cache; the logits [vocab] of what follows."""
-    tokens = torch.tensor([ids], device=next(model.parameters()).device)
-    return _float64(model(tokens, cache, last_only=True)[0, -1])
 
 
 def score(
@@ -112,8 +81,8 @@ def score(
 
     `progress` is told how many of them are done. Raises ValueError for ids that the model does not have.
     """
-    _check_ids(model, ids)
-    cache = _new_cache(model, max(len(ids), 1))
+    check_ids(ids, model.config.vocab_size)
+    cache = new_cache(model, max(len(ids), 1))
     losses = [torch.empty(0)]
     for start in range(0, len(ids) - 1, PROMPT_CHUNK):
         if progress:
@@ -142,14 +111,14 @@ def read(
     The loss of `score`, with rank, entropy and alternatives. Close the generator to stop. Raises ValueError
     for ids that the model does not have, FloatingPointError when it computes no numbers.
     """
-    _check_ids(model, ids)
+    check_ids(ids, model.config.vocab_size)
     return _thoughts(model, ids, pace, progress)
 
 
 def _thoughts(
     model: HybridLM, ids: Sequence[int], pace: Pace, progress: Progress | None
 ) -> Generator[Token, None, None]:
-    cache = _new_cache(model, max(len(ids), 1))
+    cache = new_cache(model, max(len(ids), 1))
     for start in range(0, len(ids) - 1, PROMPT_CHUNK):
         if progress:
             progress(start, len(ids) - 1)
@@ -170,17 +139,3 @@ def _all_logits(model: HybridLM, ids: Sequence[int], cache: Cache) -> NDArray[np
 def _float64(x: Tensor) -> NDArray[np.float64]:
     array: NDArray[np.float64] = x.double().cpu().numpy()
     return array
-
-
-def _new_cache(model: HybridLM, capacity: int) -> Cache:
-    parameter = next(model.parameters())
-    return Cache(model.config, 1, capacity, parameter.device, parameter.dtype)
-
-
-def _check_ids(model: HybridLM, ids: Sequence[int]) -> None:
-    for position, token in enumerate(ids):
-        if not 0 <= token < model.config.vocab_size:
-            raise ValueError(
-                f"The token at position {position} has id {token}, but the model knows 0 to "
-                f"{model.config.vocab_size - 1}; use the tokenizer that it was trained with."
-            )

@@ -109,20 +109,10 @@ class HybridLM(nn.Module):
         ids: int64 [batch, length]; with a cache they follow the tokens read into it, and it is advanced.
         Returns [batch, length, vocab], or with `last_only` [batch, 1, vocab]: what follows the last token.
         """
-        if cache is not None and self._compiles(ids):
-            from nexus_tui.lm import decoding  # Numba takes half a second to import: not before it is needed
-
-            return decoding.read_token(self, ids, cache)
         hidden = self.model(ids, cache)
         if last_only:
             hidden = hidden[:, -1:]
         return self.lm_head(hidden)  # type: ignore[no-any-return]
-
-    def _compiles(self, ids: Tensor) -> bool:
-        """Whether a call is one that the compiled step of one token can serve."""
-        weight = self.lm_head.weight
-        plain = weight.device.type == "cpu" and weight.dtype == torch.float32
-        return plain and ids.shape == (1, 1) and not torch.is_grad_enabled()
 
     def loss(
         self,

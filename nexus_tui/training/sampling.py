@@ -14,18 +14,15 @@ from nexus_tui.runs.checkpoints import WEIGHTS, Checkpoint, CheckpointError
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-    from nexus_tui.lm.drawing import Alternative, Sampling, Token
+    from nexus_tui.lm.decoding import Decoder
+    from nexus_tui.lm.drawing import Alternative, Sampling
     from nexus_tui.lm.hybrid import HybridLM
     from nexus_tui.lm.pace import Pace
-    from nexus_tui.training.stopping import StopTexts
+    from nexus_tui.training.texts import Texts
 
 CONFIG, TOKENIZER = "config.json", "tokenizer.json"
 KEPT_OPEN = 2
 """Samplers kept in memory: enough to go back and forth between two checkpoints."""
-_CHARACTER = 4
-"""The most tokens that a character of UTF-8 is spread over."""
-
-
 _Bytes = bytes  # also the name of a field
 Progress = Callable[[int, int], None]
 """Told how many tokens of how many have been read; may raise to end it."""
@@ -104,8 +101,9 @@ class Sampler:
             raise ValueError(
                 f"the tokenizer has {len(self.token_bytes)} tokens and the model {model.config.vocab_size}"
             )
-        # Without a prompt a text begins as after a line break, in any vocabulary.
-        self._line_break = int(encode(tokenizer, "\n")[-1])
+        self.line_break = int(encode(tokenizer, "\n")[-1])
+        """Without a prompt a text begins as after a line break, in any vocabulary."""
+        self._decoder: Decoder | None = None
 
     @classmethod
     def open(cls, checkpoint: Checkpoint) -> Sampler:
@@ -172,56 +170,35 @@ class Sampler:
     ) -> Iterator[Piece]:
         """Continue a prompt, token by token; close the iterator to stop. The same seed gives the same text.
 
+        Arguments and exceptions are those of `together` and `Texts.add`, but that FloatingPointError is
+        raised.
+        """
+        texts = self.together(share=share, progress=progress)
+        texts.add(prompt, sampling, first_ids=first_ids, stop=stop)
+        return _only(texts)
+
+    def together(
+        self, *, share: float | Callable[[], float] = 1.0, progress: Progress | None = None
+    ) -> Texts:
+        """Several texts to be written side by side; `add` them.
+
         Args:
-            prompt: text, or the bytes of one. A character that it ends amid is completed by the first pieces.
-            sampling: how tokens are drawn; `max_tokens` counts those drawn now.
-            first_ids: tokens that follow the prompt, drawn before or put in a drawn one's place: what comes
-                is what would have come after them. The pieces are those after them.
-            stop: texts at which to stop; none is part of the text, nor is any part of one.
             share: of one core, the most to use over time, and the most by which to slow others (sleeps after
-                each token and each piece of the prompt); as a function it is asked every time. It changes no
-                token.
-            progress: told, while the prompt is read and at least every 0.1 s of sleep, how many of its tokens
+                each step and each piece of a prompt); as a function it is asked every time. With a whole core
+                a step may use others too. It changes no token.
+            progress: told, while a prompt is read and at least every 0.1 s of sleep, how many of its tokens
                 have been; may raise to end it.
 
-        Raises at once TextError for a prompt that the tokenizer cannot encode, SamplingError for an empty
-        stop text or a share that is not above 0, ValueError for first ids that the model does not have; and
-        amid the text FloatingPointError, when the model computes no finite number.
+        Raises SamplingError for a share that is not above 0.
         """
-        from nexus_tui.lm.generation import generate
-        from nexus_tui.training.stopping import StopTexts
+        from nexus_tui.lm.decoding import decoder
+        from nexus_tui.training.texts import Texts
 
-        ids = [*(self.encode(prompt) or [self._line_break]), *(first_ids or ())]
         pace, watch = _paced(share, progress)
-        tokens = generate(self.model, ids, sampling, pace=pace, progress=watch)
-        return self._pieces(tokens, ids, sampling.max_tokens, StopTexts(stop))
-
-    def _pieces(
-        self, tokens: Iterator[Token], ids: Sequence[int], most: int, stops: StopTexts
-    ) -> Iterator[Piece]:
-        """Drawn tokens as pieces of text; they follow the tokens `ids`."""
-        from nexus_tui.data.tokenizer import StreamDecoder
-
-        decoder = StreamDecoder(self.tokenizer)
-        for id in ids[-_CHARACTER:]:
-            decoder.push(id)
-        for written, token in enumerate(tokens, start=1):
-            last = written == most
-            text, stopped = stops.push(decoder.push(token.id) + (decoder.finish() if last else ""))
-            yield Piece(
-                text=text + (stops.finish() if last and not stopped else ""),
-                id=token.id,
-                bytes=len(self.token_bytes[token.id]),
-                logprob=token.logprob,
-                rank=token.rank,
-                entropy=token.entropy,
-                position=len(ids) + written - 1,
-                alternatives=token.alternatives,
-                token=self.token_bytes[token.id],
-                end="stop text" if stopped else "max tokens" if last else "",
-            )
-            if stopped:
-                break
+        with self._lock:
+            if self._decoder is None or self._decoder.model is not self.model:
+                self._decoder = decoder(self.model)
+        return Texts(self, self._decoder, pace, watch)
 
     def read(
         self,
@@ -241,7 +218,7 @@ class Sampler:
         ids = self.encode(text)
         pace, watch = _paced(share, progress)
         decoder = StreamDecoder(self.tokenizer)
-        tokens = read(self.model, [self._line_break, *ids], pace=pace, progress=watch)
+        tokens = read(self.model, [self.line_break, *ids], pace=pace, progress=watch)
         for position, token in enumerate(tokens, start=1):
             written = decoder.push(token.id) + (decoder.finish() if position == len(ids) else "")
             yield Piece(
@@ -272,12 +249,21 @@ class Sampler:
 
         ids = self.encode(text)
         pace, watch = _paced(share, progress)
-        losses = score(self.model, [self._line_break, *ids], pace=pace, progress=watch)
+        losses = score(self.model, [self.line_break, *ids], pace=pace, progress=watch)
         if not losses.isfinite().all():
             raise FloatingPointError(
                 "The model gives no finite number for this text: its weights are damaged or diverged."
             )
         return Scored(tuple(ids), tuple(self.token_bytes[id] for id in ids), tuple(losses.tolist()))
+
+
+def _only(texts: Texts) -> Iterator[Piece]:
+    """The pieces of a single text."""
+    while pieces := texts.step():
+        ((_, piece),) = pieces
+        if isinstance(piece, FloatingPointError):
+            raise piece
+        yield piece
 
 
 def _paced(share: float | Callable[[], float], progress: Progress | None) -> tuple[Pace, Progress | None]:

@@ -46,7 +46,7 @@ def part_of_memory() -> int:
 
 
 class Seats:
-    """Opens checkpoints and keeps the newest ones, up to `limit` bytes of weights, but two at least."""
+    """Opens checkpoints and keeps the newest ones, up to `limit` bytes of memory, but two at least."""
 
     def __init__(self, limit: int | None = None, opener: Callable[[Checkpoint], Writes] = opened) -> None:
         self.limit = part_of_memory() if limit is None else limit
@@ -71,4 +71,5 @@ class Seats:
 
 
 def _size(checkpoint: Checkpoint) -> int:
-    return int(checkpoint.files[WEIGHTS]["bytes"])
+    """Bytes of an open checkpoint: its weights, and their copy that writing reads."""
+    return 2 * int(checkpoint.files[WEIGHTS]["bytes"])

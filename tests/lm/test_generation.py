@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from nexus_tui.lm import decoding, generation, token_step
+from nexus_tui.lm import batch, decoding, generation
 from nexus_tui.lm.config import JambaConfig
 from nexus_tui.lm.generation import Sampling, draw, generate, probabilities, score, uniform
 from nexus_tui.lm.hybrid import HybridLM
+from nexus_tui.lm.step import tokens
 from tests.lm.conftest import SMALL, varied
 
 PROMPT = [3, 1, 4, 1, 5, 9, 2, 6]
@@ -141,7 +142,8 @@ def test_the_prompt_is_read_in_chunks_to_the_same_end(
 ):
     expected_losses = score(small_model, PROMPT)
     expected = list(generate(small_model, PROMPT, Sampling(max_tokens=8)))
-    monkeypatch.setattr(generation, "PROMPT_CHUNK", chunk)
+    for module in (batch, generation):
+        monkeypatch.setattr(module, "PROMPT_CHUNK", chunk)
     tokens = list(generate(small_model, PROMPT, Sampling(max_tokens=8)))
     assert ids_of(tokens) == ids_of(expected)
     assert [t.logprob for t in tokens] == pytest.approx([t.logprob for t in expected], abs=1e-5)
@@ -152,7 +154,7 @@ def test_a_prompt_is_read_by_the_chunk_and_not_by_the_token(small_model: HybridL
     lengths = []
     small_model.register_forward_pre_hook(lambda model, arguments: lengths.append(arguments[0].shape[1]))
     list(generate(small_model, [7] * 1100, Sampling(max_tokens=3)))
-    assert lengths == [512, 512, 76, 1, 1]
+    assert lengths == [512, 512, 76]  # what is drawn goes through the compiled step
 
 
 def test_an_empty_prompt_is_a_line_break(small_model: HybridLM):
@@ -216,15 +218,6 @@ def test_a_diverged_model_is_named(small_model: HybridLM, prompt: list[int]):
         next(generate(small_model, prompt, Sampling()))
 
 
-@pytest.mark.parametrize("name", dict(HybridLM(JambaConfig(**SMALL)).named_parameters()))
-def test_the_compiled_step_hides_no_nan(small_model: HybridLM, name: str):
-    """Wherever it sits: compilers may be told that there are none, and then lose them."""
-    with torch.no_grad():
-        small_model.get_parameter(name).fill_(math.nan)
-    with pytest.raises(FloatingPointError):
-        list(generate(small_model, [3], Sampling(max_tokens=2)))
-
-
 @pytest.mark.parametrize("ids", [[], [4]])
 def test_too_short_to_score(small_model: HybridLM, ids: list[int]):
     assert score(small_model, ids).shape == (0,)
@@ -237,14 +230,12 @@ def test_score_is_the_loss(small_model: HybridLM):
     torch.testing.assert_close(score(small_model, PROMPT), expected, rtol=0, atol=1e-5)
 
 
-def test_warming_up_compiles_every_step(small_model: HybridLM):
+def test_warming_up_compiles_the_step(small_model: HybridLM):
     decoding.warm_up(small_model)
-    steps = (token_step.mamba, token_step.attention, token_step.feed_forward, token_step.head)
-    compiled = [step.signatures for step in steps]
-    assert all(compiled)
-    compiled = [list(signatures) for signatures in compiled]
+    compiled = list(tokens.step.signatures)
+    assert compiled
     list(generate(small_model, PROMPT, Sampling(max_tokens=5)))
-    assert [step.signatures for step in steps] == compiled  # sampling compiles nothing more
+    assert tokens.step.signatures == compiled  # sampling compiles nothing more
 
 
 def test_sampling_while_another_thread_trains(small_model: HybridLM):

@@ -17,7 +17,9 @@ import platformdirs
 
 if "NUMBA_CACHE_DIR" not in os.environ:
     # Numba notices a change of the file that holds a kernel, but not of what the kernel is made of.
-    parts = b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
+    here = Path(__file__).parent
+    files = sorted([*here.glob("*.py"), *here.with_name("step").glob("*.py")])
+    parts = b"".join(path.read_bytes() for path in files)
     folder = Path(platformdirs.user_cache_dir("nexus-tui")) / "numba" / f"{zlib.crc32(parts):08x}"
     os.environ["NUMBA_CACHE_DIR"] = str(folder)
     numba.config.reload_config()  # type: ignore[no-untyped-call] # in case something else has imported Numba before
