@@ -1,6 +1,7 @@
 # make run    opens the app; without a terminal it trains the default model, in plain lines
 # make test   runs the tests          make check  style, types and who may import whom
-# make bench  measures speed          make clean  removes what make made, never a run
+# make bench  measures speed, and writes docs/performance.md; ARGS="limit scan" for some of it
+# make clean  removes what make made, never a run
 #
 # The first call sets up .venv by itself, from constraints.txt. PYTHON=… chooses the interpreter for it.
 

@@ -1,4 +1,4 @@
-"""One text at a time from the 6.74M byte model, and what that costs a training beside it.
+"""One text at a time from the 6.74M-parameter byte model, and what that costs a training beside it.
 
 Speed: tokens of one stream, greedy, against transformers' generate on the same folder (the same text, which
 is asserted), and against the bound of reading every weight once a token, at the bandwidth with which one
@@ -21,8 +21,8 @@ from pathlib import Path
 import torch
 from transformers import AutoModelForCausalLM
 
-from benchmarks.harness import Timing, in_turn, table
-from benchmarks.peers import WINDOW, training_step
+from benchmarks.harness import Timing, goal, in_turn, table
+from benchmarks.step import WINDOW, training_step
 from nexus_tui.data.tokenizer import byte_tokenizer
 from nexus_tui.lm.config import JambaConfig
 from nexus_tui.lm.drawing import Sampling
@@ -90,13 +90,16 @@ def speed(folder: Path, repetitions: int) -> None:
     }
     timings = in_turn(contenders, repetitions)
     assert texts["ours"] == texts["theirs"]
-    print(f"greedy, {TOKENS} tokens, the same text: {bytes(texts['ours'][:60])!r} …\n")
-    print(table(timings, "tokens", TOKENS))
+    print(table(timings, "tokens", TOKENS), "\n")
+    own, bound, other = timings.values()
+    share, faster = statistics.median(bound.over(own)), statistics.median(other.over(own))
+    print(goal("one stream's tokens/s are", 0.5, share, "×", "the bound of reading the weights", least=True))
+    print(goal("one stream's tokens/s are", 5, faster, "×", "those of transformers' generate", least=True))
     print()
     for name, seconds in processor.items():
         best, median = min(seconds), statistics.median(seconds)
         print(
-            f"{name}: {best / TOKENS * 1e3:.3f} ms of processor time a token at best, "
+            f"- {name}: {best / TOKENS * 1e3:.3f} ms of processor time a token at best, "
             f"{median / TOKENS * 1e3:.3f} in the median; {size * TOKENS / best / 1e9:.1f} GB/s"
         )
 
@@ -170,7 +173,7 @@ def slow_down(folder: Path, repetitions: int) -> None:
     print()
     alone, *others = timings.values()
     for share, timing in zip(SHARES, others, strict=True):
-        print(f"share {share:.0%}: {_judged(alone, timing)}; {samplers[share].figures()}")
+        print(f"- at most {share:.0%} of a core: {_judged(alone, timing)}; {samplers[share].figures()}")
 
 
 def _judged(alone: Timing, beside: Timing) -> str:

@@ -1,4 +1,7 @@
-"""How OpenMP's idle threads wait: training alone on the machine, and beside one busy process."""
+"""Training by how OpenMP's idle threads wait: alone on the machine, and beside one busy process.
+
+Why `nexus_tui` sets GOMP_SPINCOUNT. A process for every figure: the median of five training steps, tokens/s.
+"""
 
 import os
 import statistics
@@ -16,7 +19,7 @@ ROUNDS = 3
 CHILD = """
 import statistics, time, torch
 torch.zeros(4096, 4096).sum()
-from benchmarks.peers import training_step
+from benchmarks.step import training_step
 from nexus_tui.lm.config import JambaConfig
 from nexus_tui.lm.hybrid import HybridLM
 model = HybridLM(JambaConfig())

@@ -1,0 +1,40 @@
+"""The sections of docs/performance.md, and who runs for each."""
+
+import ast
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Section:
+    """What one benchmark prints, under a title."""
+
+    name: str
+    """Of its module in this folder."""
+    title: str
+    arguments: tuple[str, ...] = ()
+    plain: bool = False
+    """What it prints is aligned with spaces, and no Markdown."""
+
+    @property
+    def command(self) -> str:
+        """What to type for this section's figures alone."""
+        return " ".join(["python -m", f"benchmarks.{self.name}", *self.arguments])
+
+    @property
+    def about(self) -> str:
+        """What it measures: the module's own words. The module is not imported."""
+        source = (Path(__file__).parent / f"{self.name}.py").read_text("utf-8")
+        return ast.get_docstring(ast.parse(source)) or ""
+
+
+SECTIONS = (
+    Section("limit", "The limit of a training step", ("--repetitions", "15")),
+    Section("peers", "A training step against its peers", ("--repetitions", "2")),
+    Section("sampling", "Sampling", ("--repetitions", "60")),
+    Section("start", "The start of the app"),
+    Section("scan", "The selective scan and the convolution alone", ("--repetitions", "15")),
+    Section("waiting", "How idle threads wait"),
+    Section("forecast", "Forecasts", plain=True),
+    Section("pairs", "Telling checkpoints apart"),
+)
