@@ -15,7 +15,7 @@ from nexus_tui.lm.step.vectors import PANEL, apart, silu
 
 BLOCK = 4 if LANES == 16 else 2
 """Texts whose sums have room in the registers while a panel passes."""
-# Whether a product is added to what is there. Not plain booleans: for each of them all would be compiled again.
+# Whether a product is added to what is there. Not plain booleans: for each, all would be compiled again.
 SET, ADD = np.bool_(False), np.bool_(True)
 
 
