@@ -318,17 +318,23 @@ class Trainer:
         """Continue the fixed prompts, always with the same random numbers, so that steps compare."""
         config = self._config.sampling
         self._activity("sampling")
-        sampler = Sampler(self._learner.model, self._learner.dataset.tokenizer)
+        first = self._config.run.seed  # one more for each prompt, or all would end in the same words
+        texts = Sampler(self._learner.model, self._learner.dataset.tokenizer).together()
         for number, prompt in enumerate(config.prompts):
-            seed = self._config.run.seed + number  # else all prompts would end in the same words
-            sampling = Sampling(temperature=config.temperature, max_tokens=config.max_tokens, seed=seed)
-            text = "".join(piece.text for piece in sampler.stream(prompt, sampling))
+            texts.add(prompt, Sampling(config.temperature, max_tokens=config.max_tokens, seed=first + number))
+        written = [""] * len(config.prompts)
+        while pieces := texts.step():
+            for number, piece in pieces:
+                if isinstance(piece, FloatingPointError):
+                    raise piece
+                written[number] += piece.text
+        for number, (prompt, text) in enumerate(zip(config.prompts, written, strict=True)):
             self._append(
                 j.SampledEvent(
                     step=self._learner.step,
                     prompt=prompt,
                     text=text,
-                    seed=seed,
+                    seed=first + number,
                     temperature=config.temperature,
                 )
             )

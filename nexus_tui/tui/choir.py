@@ -1,4 +1,4 @@
-"""Several texts written by one thread, taking turns, so that all of a group grow beside each other."""
+"""Several texts written by one thread, so that all of a group grow beside each other."""
 
 from __future__ import annotations
 
@@ -16,9 +16,11 @@ from nexus_tui.tui.writer import Figures
 
 if TYPE_CHECKING:
     from nexus_tui.data.novelty import Originals
+    from nexus_tui.training.sampling import Piece
+    from nexus_tui.tui.seats import Continues
 
 TURN = 8
-"""Tokens that a voice writes before the next one's turn."""
+"""Tokens that the texts of a checkpoint gain before it is another one's turn."""
 
 
 class _StoppedError(Exception):
@@ -26,18 +28,23 @@ class _StoppedError(Exception):
 
 
 def arranged(rows: Sequence[Sequence[Voice]], seats: Seats) -> list[list[Voice]]:
-    """Groups to write, one after another: row by row if all checkpoints can be held open at once.
+    """Groups to write, one after another: all at once if all checkpoints can be held open at once.
 
-    Else column by column, a text at a time, so that each checkpoint is opened once.
+    Else column by column, so that each checkpoint is opened once.
     """
     checkpoints = [voice.part.checkpoint for row in rows for voice in row if voice.part.checkpoint]
     if seats.hold(checkpoints):
-        return [list(row) for row in rows]
-    return [[row[index]] for index in range(max(map(len, rows), default=0)) for row in rows]
+        return [[voice for row in rows for voice in row]]
+    return [
+        [row[index] for row in rows if index < len(row)] for index in range(max(map(len, rows), default=0))
+    ]
 
 
 class Choir:
-    """Writes groups of voices in order, the voices of a group in turns; then works out their novelty.
+    """Writes groups of voices in order, and works out the novelty of each when it has ended.
+
+    The voices of a checkpoint are written together, a token of each in one step of the model; the checkpoints
+    of a group take turns.
 
     `start` it, look at the voices whenever it suits, `stop` it at any time. The thread is no daemon, and ends
     at the next token after `stop`: it keeps no program alive for long.
@@ -95,63 +102,79 @@ class Choir:
         finally:
             self._live = False
 
-    def _write(self, group: list[Voice]) -> None:
-        texts = {voice: self._text(voice) for voice in group}
-        while texts:
-            for voice in list(texts):
-                if not self._turn(voice, texts[voice]):
-                    del texts[voice]
+    def _write(self, group: Sequence[Voice]) -> None:
+        sections: dict[str, list[Voice]] = {}
+        for voice in group:
+            assert voice.part.checkpoint is not None
+            sections.setdefault(str(voice.part.checkpoint.path), []).append(voice)
+        written = [(voices, self._texts(voices)) for voices in sections.values()]
+        while written:
+            written = [(voices, texts) for voices, texts in written if self._turn(voices, texts)]
 
-    def _turn(self, voice: Voice, text: Iterator[None]) -> bool:
-        """Let a voice write a few tokens; whether it has more to write."""
+    def _turn(self, voices: Sequence[Voice], texts: Iterator[None]) -> bool:
+        """Let the voices of a checkpoint write a few tokens; whether there is more to write."""
         try:
             for _ in range(TURN):
                 if self._stopped.is_set():
-                    return self._end(voice, "stopped")
-                if next(text, self) is self:
-                    return self._end(voice, "done")
+                    return self._end(voices, "stopped")
+                if next(texts, self) is self:
+                    return self._end(voices, "done")
         except _StoppedError:
-            return self._end(voice, "stopped")
-        except (CheckpointError, ValueError, FloatingPointError) as error:
-            return self._end(voice, "failed", str(error))
+            return self._end(voices, "stopped")
+        except (CheckpointError, ValueError) as error:
+            return self._end(voices, "failed", str(error))
         except MemoryError:
             few = "there is not enough memory to open this checkpoint; close something else first."
-            return self._end(voice, "failed", few)
+            return self._end(voices, "failed", few)
         except Exception as error:  # the thread has nobody else to tell
-            return self._end(voice, "failed", f"{type(error).__name__}: {error}")
+            return self._end(voices, "failed", f"{type(error).__name__}: {error}")
         return True
 
-    def _end(self, voice: Voice, state: State, error: str = "") -> bool:
-        voice.error = error
-        voice.change(state)
+    def _end(self, voices: Sequence[Voice], state: State, error: str = "") -> bool:
+        for voice in voices:
+            if voice.live:
+                voice.error = error
+                voice.change(state)
         return False
 
-    def _text(self, voice: Voice) -> Iterator[None]:
-        """Write a voice's text; a token for each item."""
-        from nexus_tui.lm.generation import Sampling
-
-        voice.change("opening")
-        part = voice.part
-        assert part.checkpoint is not None
-        settings = dict(part.settings)
-        stop = settings.pop("stop", ())
-        sampling = Sampling(**settings)
-        pieces = self._seats.open(part.checkpoint).stream(
-            part.prompt, sampling, stop=stop, share=self._share, progress=self._awake
-        )
+    def _texts(self, voices: Sequence[Voice]) -> Iterator[None]:
+        """Write the texts of one checkpoint; a step of all of them for each item."""
+        for voice in voices:
+            voice.change("opening")
+        checkpoint = voices[0].part.checkpoint
+        assert checkpoint is not None
+        texts = self._seats.open(checkpoint).together(share=self._share, progress=self._awake)
+        numbers: dict[int, Voice] = {}
+        for voice in voices:
+            try:
+                numbers[_add(texts, voice)] = voice
+            except ValueError as error:  # of this text alone
+                self._end([voice], "failed", str(error))
         while True:
             began = time.perf_counter()
-            piece = next(pieces, None)
-            if piece is None:
+            pieces = texts.step()
+            if not pieces:
                 return
-            old = voice.figures
-            # Only its own turns count; the first token reads the prompt, so it is left out of the speed.
-            seconds = old.seconds + time.perf_counter() - began if old.tokens else 0.0
-            figures = Figures(old.tokens + 1, old.bytes + piece.bytes, old.nats - piece.logprob, seconds)
-            voice.add(piece.text, piece.token, figures)
-            if piece.end == "stop text":
-                voice.cut()
+            seconds = time.perf_counter() - began
+            for number, piece in pieces:
+                self._take(numbers[number], piece, seconds)
             yield
+
+    def _take(self, voice: Voice, piece: Piece | FloatingPointError, seconds: float) -> None:
+        """Give a voice what was written in so many seconds."""
+        if isinstance(piece, FloatingPointError):
+            self._end([voice], "failed", str(piece))
+            return
+        old = voice.figures
+        # Only its own turns count; the first token reads the prompt, so it is left out of the speed.
+        spent = old.seconds + seconds if old.tokens else 0.0
+        figures = Figures(old.tokens + 1, old.bytes + piece.bytes, old.nats - piece.logprob, spent)
+        voice.add(piece.text, piece.token, figures)
+        if piece.end == "stop text":
+            voice.cut()
+        if piece.end:
+            self._end([voice], "done")
+            self._judge(voice)
 
     def _awake(self, _done: int, _total: int) -> None:
         """Called while a long prompt is read and while others have the processor."""
@@ -171,3 +194,12 @@ class Choir:
         except Exception as error:  # the thread has nobody else to tell
             voice.unknown = f"{type(error).__name__}: {error}"
         voice.change()
+
+
+def _add(texts: Continues, voice: Voice) -> int:
+    """Have a voice written with others; its number among them. Raises ValueError if it cannot be."""
+    from nexus_tui.lm.drawing import Sampling
+
+    settings = dict(voice.part.settings)
+    stop = settings.pop("stop", ())
+    return texts.add(voice.part.prompt, Sampling(**settings), stop=stop)

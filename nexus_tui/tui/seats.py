@@ -6,7 +6,7 @@ import contextlib
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from nexus_tui.runs.checkpoints import WEIGHTS, Checkpoint
@@ -16,19 +16,23 @@ if TYPE_CHECKING:
     from nexus_tui.training.sampling import Piece
 
 
-class Writes(Protocol):
-    """What can continue a prompt: a `Sampler`."""
+class Continues(Protocol):
+    """What writes texts side by side: `Texts`."""
 
-    def stream(
-        self,
-        prompt: str | bytes,
-        sampling: Sampling,
-        *,
-        stop: Sequence[str] = (),
-        share: float | Callable[[], float] = 1.0,
-        progress: Callable[[int, int], None] | None = None,
-    ) -> Iterator[Piece]:
-        """Continue a prompt, token by token."""
+    def add(self, prompt: str | bytes, sampling: Sampling, *, stop: Sequence[str] = ()) -> int:
+        """One more text; its number."""
+
+    def step(self) -> list[tuple[int, Piece | FloatingPointError]]:
+        """The next piece of texts, by their numbers; none once all have ended."""
+
+
+class Writes(Protocol):
+    """What can continue prompts: a `Sampler`."""
+
+    def together(
+        self, *, share: float | Callable[[], float] = 1.0, progress: Callable[[int, int], None] | None = None
+    ) -> Continues:
+        """Several texts to be written side by side."""
 
 
 def opened(checkpoint: Checkpoint) -> Writes:

@@ -455,3 +455,56 @@ def test_a_sleep_amid_a_prompt_is_left_at_once(tmp_path):
     with pytest.raises(InterruptedError):
         next(sampler.stream("x" * 1100, Sampling(), share=1e-5, progress=end))
     assert told == [(0, 1100)] * 4  # before the chunk, and three times while it sleeps
+
+
+# Several texts at once -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", [{"temperature": 0.0}, {"temperature": 0.9}, {"repetition_penalty": 1.3}])
+def test_texts_written_together_are_what_they_are_alone(sampler: Sampler, how: dict):
+    """Pieces and figures, to the last bit: other prompts, seeds, lengths, stop texts, one after the other."""
+    wishes = [
+        ("To bé", Sampling(max_tokens=30, seed=1, **how), {}),
+        ("", Sampling(max_tokens=7, seed=2, **how), {}),
+        ("To bé", Sampling(max_tokens=30, seed=3, **how), {"stop": ["e", "n"]}),
+        ("To be or not " * 60, Sampling(max_tokens=12, seed=4, **how), {"first_ids": [40, 41]}),
+    ]
+    alone = [list(sampler.stream(prompt, sampling, **more)) for prompt, sampling, more in wishes]
+    texts = sampler.together()
+    numbers = [texts.add(prompt, sampling, **more) for prompt, sampling, more in wishes]
+    written: dict[int, list[Piece]] = {number: [] for number in numbers}
+    while pieces := texts.step():
+        for number, piece in pieces:
+            written[number].append(piece)
+    assert list(written.values()) == alone
+    assert [text[-1].end for text in alone].count("max tokens") >= 3
+
+
+def test_one_that_cannot_be_written_leaves_the_others_alone(sampler: Sampler):
+    texts = sampler.together()
+    texts.add("x", Sampling(max_tokens=3))
+    with pytest.raises(TextError):
+        texts.add("\ud800", Sampling(max_tokens=3))
+    with pytest.raises(SamplingError):
+        texts.add("y", Sampling(max_tokens=3), stop=[""])
+    number = texts.add("z", Sampling(max_tokens=3))
+    texts.add("removed", Sampling(max_tokens=3))
+    texts.remove(number + 1)
+    written = []
+    while pieces := texts.step():
+        written += [number for number, _ in pieces]
+    assert sorted(written) == [0] * 3 + [number] * 3
+
+
+def test_less_than_a_core_is_honoured_by_many_texts(sampler: Sampler):
+    def write(share: float) -> float:
+        texts = sampler.together(share=share)
+        for seed in range(4):
+            texts.add("To be", Sampling(max_tokens=40, seed=seed))
+        started, used = time.perf_counter(), time.process_time()
+        while texts.step():
+            pass
+        return (time.process_time() - used) / (time.perf_counter() - started)
+
+    write(1.0)
+    assert write(0.2) < 0.4

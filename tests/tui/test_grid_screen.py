@@ -400,11 +400,11 @@ async def test_esc_stops_at_once_and_then_leaves(make_app: Make, trained: Traine
     app = make_app(trained)
     async with app.run_test(size=(80, 24)) as pilot:
         screen = await show(pilot, tokens=1_000_000)
-        await until(pilot, lambda: all(v.figures.tokens for v in screen.texts[0]))
+        await until(pilot, lambda: all(v.figures.tokens for v in screen.voices))
         await press(pilot, "escape")
         rows = await written(pilot, screen)
         assert "stopped" in text(app)
-        assert rows[0][0].text and not rows[1][0].text
+        assert all(v.text and v.state == "stopped" for row in rows for v in row)
         assert app.screen is screen
         await press(pilot, "escape")
         assert isinstance(app.screen, PlaygroundScreen)
