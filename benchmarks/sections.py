@@ -31,6 +31,7 @@ class Section:
 SECTIONS = (
     Section("limit", "The limit of a training step", ("--repetitions", "15")),
     Section("peers", "A training step against its peers", ("--repetitions", "2")),
+    Section("training_start", "The start of a training"),
     Section("sampling", "Sampling", ("--repetitions", "60")),
     Section("start", "The start of the app"),
     Section("scan", "The selective scan and the convolution alone", ("--repetitions", "15")),
