@@ -7,6 +7,9 @@ from torch import Tensor, nn
 from nexus_tui.lm.cache import AttentionState
 from nexus_tui.lm.config import JambaConfig
 
+MASK = 1 << 20
+"""Entries of a mask at a time: new tokens see a long past in parts."""
+
 
 class Attention(nn.Module):
     """Causal grouped-query attention. Ainslie et al., arXiv 2305.13245; Lieber et al., arXiv 2403.19887."""
@@ -43,11 +46,24 @@ class Attention(nn.Module):
     def _causal(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         """The newest queries over all keys: each query sees the keys up to its own position."""
         batch, _, new, _ = query.shape
-        total = key.shape[2]
+        past = key.shape[2] - new
+        if not past:
+            y = self._over(query, key, value)
+        else:
+            size, parts = max(64, MASK // key.shape[2]), []
+            for start in range(0, new, size):
+                part = query[:, :, start : start + size]
+                end = past + start + part.shape[2]
+                parts.append(self._over(part, key[:, :, :end], value[:, :, :end]))
+            y = torch.cat(parts, dim=2)
+        return y.transpose(1, 2).reshape(batch, new, -1)
+
+    def _over(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """As `_causal`, [batch, head, new, head_dim], with a mask in one piece."""
+        new, total = query.shape[2], key.shape[2]
         mask = None
         if total > new:
             mask = torch.ones(new, total, dtype=torch.bool, device=query.device).tril(total - new)
-        y = F.scaled_dot_product_attention(
+        return F.scaled_dot_product_attention(
             query, key, value, attn_mask=mask, is_causal=mask is None, enable_gqa=self.heads != self.kv_heads
         )
-        return y.transpose(1, 2).reshape(batch, new, -1)

@@ -15,12 +15,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+from torch.utils import _pytree as pytree
+from torch.utils._python_dispatch import TorchDispatchMode
 
+from nexus_tui.lm.batch import new_cache, read_prompt
 from nexus_tui.lm.cache import AttentionState, Cache
 from nexus_tui.lm.config import JambaConfig
 from nexus_tui.lm.decoding import Compiled
 from nexus_tui.lm.hybrid import HybridLM, no_decay, parameter_count
 from nexus_tui.lm.layers import Dropout, RMSNorm
+from nexus_tui.lm.pace import FULL
 from nexus_tui.lm.pretrained import load_model, save_model
 from tests.lm.conftest import SMALL, varied
 
@@ -379,3 +383,44 @@ class TestFolder:
         (folder / "config.json").write_text(text)
         with pytest.raises(ValueError, match=r"config\.json"):
             load_model(folder)
+
+
+class Largest(TorchDispatchMode):
+    """Remembers the most numbers that any tensor made meanwhile has."""
+
+    size = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        made = function(*args, **(kwargs or {}))
+        for tensor in pytree.tree_leaves(made):
+            if isinstance(tensor, Tensor):
+                self.size = max(self.size, tensor.numel())
+        return made
+
+
+def test_a_prompt_of_4096_tokens_is_read_by_the_training_kernels(small_model: HybridLM):
+    """In chunks, without a mask of [length, length]; the logits are those of a token at a time."""
+    ids = random_ids(small_model.config, 4096).tolist()
+    lengths = []
+    small_model.register_forward_pre_hook(lambda _, arguments: lengths.append(arguments[0].shape[1]))
+    cache = new_cache(small_model, len(ids))
+    with Largest() as largest:
+        logits = read_prompt(small_model, ids, cache, FULL, None)
+    assert lengths == [512] * 8
+    assert cache.length == 4096
+    assert largest.size < 4096 * 4096 / 8
+
+    compiled = Compiled(small_model)
+    text = compiled.remember(Cache(small_model.config), len(ids))
+    for id in ids:
+        one = compiled.read([text], [id], 1)[0]
+    np.testing.assert_allclose(logits, one, rtol=0, atol=2e-5)
+
+
+@torch.no_grad()
+def test_a_long_past_is_seen_in_parts(small_model: HybridLM, monkeypatch: pytest.MonkeyPatch):
+    ids = random_ids(small_model.config, 2, 300)
+    cache = Cache(small_model.config, batch=2)
+    monkeypatch.setattr("nexus_tui.lm.attention.MASK", 1)
+    pieces = [small_model(piece, cache) for piece in ids.split([100, 200], dim=1)]
+    torch.testing.assert_close(torch.cat(pieces, dim=1), small_model(ids), rtol=0, atol=2e-5)
