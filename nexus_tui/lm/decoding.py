@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from nexus_tui.lm.cache import Cache
+from nexus_tui.lm.drawing import Sampling, draw
 
 if TYPE_CHECKING:
     from nexus_tui.lm.hybrid import HybridLM
@@ -108,4 +109,5 @@ class Compiled:
 def warm_up(model: HybridLM) -> None:
     """Compile what a token of this model needs, or load it from the cache: seconds, once a machine."""
     each = decoder(model)
-    each.read([each.remember(Cache(model.config, capacity=1), 1)], [0], 1)
+    logits = each.read([each.remember(Cache(model.config, capacity=1), 1)], [0], 1)
+    draw(logits[0].astype(np.float64), Sampling(), 0)

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 ALTERNATIVES = 10
 """How many of the most probable tokens are told for each one drawn."""
+_NONE = np.empty(0, np.intp)
 
 
 class SamplingError(ValueError):
@@ -91,16 +92,12 @@ def draw(
     `seen` [vocab] marks the tokens of prompt and text so far: those that the repetition penalty is for.
     Raises FloatingPointError if a logit is no finite number.
     """
-    _check_finite(logits, position)
+    from nexus_tui.lm import draws  # Numba takes a third of a second to import: not before it is needed
+
     penalised = _penalised(logits, sampling.repetition_penalty, seen)
-    if sampling.temperature == 0:
-        chosen = int(penalised.argmax())
-    else:
-        cumulative = np.cumsum(probabilities(penalised, sampling))
-        # Zero-probability ids share their predecessor's sum, so "right" never lands on one.
-        point = uniform(sampling.seed, position) * cumulative[-1]
-        chosen = int(cumulative.searchsorted(point, side="right"))
-    return _token(logits, chosen)
+    cuts = _cuts(penalised, sampling)
+    chosen = draws.choose(penalised, *cuts, np.uint64(sampling.seed), np.uint64(position))
+    return think(logits, chosen, position)
 
 
 def think(logits: NDArray[np.float64], given: int, position: int) -> Token:
@@ -108,34 +105,29 @@ def think(logits: NDArray[np.float64], given: int, position: int) -> Token:
 
     Raises FloatingPointError if a logit is no finite number.
     """
-    _check_finite(logits, position)
-    return _token(logits, given)
+    from nexus_tui.lm import draws
 
-
-def _check_finite(logits: NDArray[np.float64], position: int) -> None:
-    if not np.isfinite(logits).all():
+    ids, figures = draws.think(logits, given, ALTERNATIVES)
+    (rank, *likeliest), (entropy, logprob, *logprobs) = ids.tolist(), figures.tolist()
+    if not rank:
         raise FloatingPointError(
             f"The model gives no finite number at position {position}: its weights are damaged or diverged."
         )
+    return Token(given, logprob, rank, entropy, tuple(map(Alternative, likeliest, logprobs)))
 
 
-def _token(logits: NDArray[np.float64], chosen: int) -> Token:
-    logprobs = logits - logits.max()
-    logprobs -= np.log(np.exp(logprobs).sum())
-    rank = int((logits > logits[chosen]).sum() + (logits[:chosen] == logits[chosen]).sum()) + 1
-    entropy = float(-(np.exp(logprobs) * logprobs).sum())
-    likeliest = tuple(Alternative(int(id), float(logprobs[id])) for id in _likeliest(logits, ALTERNATIVES))
-    return Token(chosen, float(logprobs[chosen]), rank, entropy, likeliest)
+def probabilities(
+    logits: NDArray[np.float64], sampling: Sampling, seen: NDArray[np.bool_] | None = None
+) -> NDArray[np.float64]:
+    """The distribution [vocab] to draw from, after all that `sampling` says, temperature > 0; unnormalised.
 
+    The most probable token has weight 1.
+    """
+    from nexus_tui.lm import draws
 
-def _likeliest(logits: NDArray[np.float64], count: int) -> NDArray[np.intp]:
-    """The ids of the `count` largest logits, largest first; of equals, the lower id."""
-    if count < len(logits):
-        # all that are not below the last of them: which of equals a partition picks is its own affair
-        candidates = np.flatnonzero(logits >= np.partition(logits, -count)[-count])
-    else:
-        candidates = np.arange(len(logits))
-    return candidates[np.argsort(-logits[candidates], kind="stable")[:count]]
+    penalised = _penalised(logits, sampling.repetition_penalty, seen)
+    weights: NDArray[np.float64] = draws.weigh(penalised, *_cuts(penalised, sampling))
+    return weights
 
 
 def _penalised(
@@ -146,25 +138,17 @@ def _penalised(
     return np.where(seen, np.where(logits < 0, logits * penalty, logits / penalty), logits)
 
 
-def probabilities(logits: NDArray[np.float64], sampling: Sampling) -> NDArray[np.float64]:
-    """The distribution [vocab] to draw from, after temperature (> 0), top_k, top_p and min_p; unnormalised.
-
-    The most probable token has weight 1.
-    """
-    with np.errstate(over="ignore", under="ignore"):  # a tiny temperature leaves the maximum alone: right
-        weights: NDArray[np.float64] = np.exp((logits - logits.max()) / sampling.temperature)
-    if sampling.top_k or sampling.top_p < 1:
-        order = np.argsort(-logits, kind="stable")
-        keep = min(sampling.top_k or len(order), len(order))
-        if sampling.top_p < 1:
-            cumulative = np.cumsum(weights[order[:keep]])
-            keep = int(cumulative.searchsorted(sampling.top_p * cumulative[-1], side="left")) + 1
-        weights[order[keep:]] = 0
-    if sampling.min_p:
-        weights[weights < sampling.min_p] = 0
-    return weights
+def _cuts(
+    logits: NDArray[np.float64], sampling: Sampling
+) -> tuple[NDArray[np.intp], float, int, float, float]:
+    """As compiled code takes them: the order of the logits, if needed, temperature, top_k, top_p, min_p."""
+    cuts = sampling.temperature and (sampling.top_k or sampling.top_p < 1)
+    order = np.argsort(-logits, kind="stable") if cuts else _NONE
+    return order, float(sampling.temperature), sampling.top_k, float(sampling.top_p), float(sampling.min_p)
 
 
 def uniform(seed: int, position: int) -> float:
     """A number in [0, 1) that depends on its arguments alone. Philox: Salmon et al., SC 2011."""
-    return float(np.random.Generator(np.random.Philox(key=seed, counter=position)).random())
+    from nexus_tui.lm import draws
+
+    return float(draws.uniform(np.uint64(seed), np.uint64(position)))

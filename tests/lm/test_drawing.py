@@ -43,9 +43,7 @@ def transformers_probabilities(
 def our_probabilities(
     logits: NDArray[np.float64], sampling: Sampling, seen: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
-    from nexus_tui.lm.drawing import _penalised
-
-    weights = probabilities(_penalised(logits, sampling.repetition_penalty, seen), sampling)
+    weights = probabilities(logits, sampling, seen)
     return weights / weights.sum()
 
 

@@ -127,6 +127,8 @@ def test_random_numbers_depend_on_seed_and_position_alone(seed: int, position: i
     uniform(seed, position + 1)
     assert uniform(seed, position) == number
     assert uniform(seed, position + 1) != number
+    philox = np.random.Philox(key=seed, counter=position)
+    assert number == np.random.Generator(philox).random()
     assert uniform(seed ^ 1, position) != number
 
 
