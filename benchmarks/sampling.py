@@ -1,10 +1,11 @@
-"""One text at a time from the 6.74M-parameter byte model, and what that costs a training beside it.
+"""Texts from the 6.74M-parameter byte model, one or many at a time, and what that costs a training beside it.
 
 Speed: tokens of one stream, greedy, against transformers' generate on the same folder (the same text, which
 is asserted), and against the bound of reading every weight once a token, at the bandwidth with which one
-thread reads as many bytes over and over. Slow-down: training steps with a sampler in another thread, by the
-share of a core that it may use; many rounds of one short step each, so that a neighbour who comes or goes is
-in few of them.
+thread reads as many bytes over and over. Batches: tokens of all texts that are written together. Prompt: how
+long it takes to read a long one. Slow-down: training steps with a sampler in another thread, by the share of
+a core that it may use; many rounds of one short step each, so that a neighbour who comes or goes is in few
+of them.
 
 Wall clock and, for what runs on one thread, its processor time, which a busy neighbour disturbs less.
 """
@@ -14,26 +15,35 @@ import statistics
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import torch
 from transformers import AutoModelForCausalLM
 
-from benchmarks.harness import Timing, goal, in_turn, table
+from benchmarks.harness import Timing, goal, in_turn, spread, table
 from benchmarks.step import WINDOW, training_step
 from nexus_tui.data.tokenizer import byte_tokenizer
+from nexus_tui.lm.batch import new_cache, read_prompt
+from nexus_tui.lm.cache import Cache
 from nexus_tui.lm.config import JambaConfig
+from nexus_tui.lm.decoding import Compiled
 from nexus_tui.lm.drawing import Sampling
 from nexus_tui.lm.hybrid import HybridLM
+from nexus_tui.lm.pace import FULL
 from nexus_tui.lm.pretrained import load_model, save_model
-from nexus_tui.training.sampling import Sampler
+from nexus_tui.training.sampling import Piece, Sampler
 
 PROMPT = "To be, or not to be"
 TOKENS = 200
 SHARES = (0.25, 1.0)
 BATCH = 4
+COUNTS = (1, 2, 4, 8, 16, 32)
+THREADS = (1, 2)
+LONG = 4096
 
 
 def weight_bytes(model: HybridLM) -> int:
@@ -102,6 +112,82 @@ def speed(folder: Path, repetitions: int) -> None:
             f"- {name}: {best / TOKENS * 1e3:.3f} ms of processor time a token at best, "
             f"{median / TOKENS * 1e3:.3f} in the median; {size * TOKENS / best / 1e9:.1f} GB/s"
         )
+
+
+def batches(folder: Path, repetitions: int) -> None:
+    """Print a table of the tokens/s of all texts of a batch, against as many written one after another."""
+    sampler = Sampler(load_model(folder).eval(), byte_tokenizer())
+    before = torch.get_num_threads()
+
+    def write(seeds: Sequence[int]) -> dict[int, str]:
+        texts, written = sampler.together(), dict.fromkeys(seeds, "")
+        for seed in seeds:
+            texts.add(PROMPT, Sampling(max_tokens=TOKENS, seed=seed))
+        while pieces := texts.step():
+            for number, piece in pieces:
+                assert isinstance(piece, Piece)
+                written[seeds[number]] += piece.text
+        return written
+
+    def on(threads: int, work: Callable[[], object]) -> Callable[[], None]:
+        def run() -> None:
+            torch.set_num_threads(threads)
+            work()
+
+        return run
+
+    def separately(threads: int) -> None:
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(write, [[seed] for seed in range(threads)]))
+
+    assert write(range(8)) == {seed: text for s in range(8) for seed, text in write([s]).items()}
+    contenders: dict[str, Callable[[], object]] = {}
+    for threads in THREADS:
+        contenders[f"{threads}"] = on(threads, partial(separately, threads))
+        for count in COUNTS:
+            contenders[f"{threads} {count}"] = on(threads, partial(write, range(count)))
+    timings = in_turn(contenders, repetitions)
+    torch.set_num_threads(before)
+    print(
+        f"All texts of a batch, of one prompt with different seeds, {TOKENS} tokens each; × of as many\n"
+        f"written one at a time by each thread (the same texts, which is asserted). {repetitions} rounds, "
+        "medians.\n"
+    )
+    print("| texts | threads | tokens/s | ms a step | × one at a time (half of rounds) |")
+    print("|---:|---:|---:|---:|---:|")
+    for threads in THREADS:
+        alone = timings[f"{threads}"]
+        for count in COUNTS:
+            timing = timings[f"{threads} {count}"]
+            gain = [count / threads / longer for longer in timing.over(alone)]
+            speed = TOKENS * count / timing.median
+            step = timing.median / TOKENS * 1e3
+            print(f"| {count} | {threads} | {speed:,.0f} | {step:.2f} | {spread(gain)} |")
+
+
+def prompt(folder: Path, repetitions: int) -> None:
+    """Print how long a long prompt takes, read by the training kernels and by the step of a token."""
+    model = load_model(folder).eval()
+    ids = torch.randint(model.config.vocab_size, (LONG,), generator=torch.Generator().manual_seed(0)).tolist()
+    compiled, before = Compiled(model), torch.get_num_threads()
+
+    def chunks(threads: int) -> None:
+        torch.set_num_threads(threads)
+        read_prompt(model, ids, new_cache(model, LONG), FULL, None)
+
+    def tokens() -> None:
+        text = compiled.remember(Cache(model.config), LONG)
+        for id in ids:
+            compiled.read([text], [id], 1)
+
+    contenders: dict[str, Callable[[], object]] = {
+        f"training kernels, {threads} thread{'s' * (threads > 1)}": partial(chunks, threads)
+        for threads in THREADS
+    }
+    contenders["a token at a time, 1 thread"] = tokens
+    print(f"A prompt of {LONG:,} tokens:\n")
+    print(table(in_turn(contenders, repetitions), "tokens", LONG))
+    torch.set_num_threads(before)
 
 
 class Beside:
@@ -186,7 +272,7 @@ def _judged(alone: Timing, beside: Timing) -> str:
 
 
 def main() -> None:
-    """Print both tables."""
+    """Print all tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repetitions", type=int, default=60)
     parser.add_argument("--checkpoint", type=Path, help="a checkpoint's folder (default: a new model)")
@@ -195,8 +281,10 @@ def main() -> None:
         folder = arguments.checkpoint or Path(temporary)
         if arguments.checkpoint is None:
             save_model(HybridLM(JambaConfig(), seed=1), folder)
-        speed(folder, max(arguments.repetitions // 12, 3))
-        print()
+        few = max(arguments.repetitions // 12, 3)
+        for part in (speed, batches, prompt):
+            part(folder, few)
+            print()
         slow_down(folder, arguments.repetitions)
 
 

@@ -15,6 +15,9 @@ from nexus_tui.lm.drawing import Sampling, draw
 if TYPE_CHECKING:
     from nexus_tui.lm.hybrid import HybridLM
 
+FEW = 4
+"""Texts that a thread of its own is worth while for: fewer are waited for longer than they take."""
+
 
 class Decoder(Protocol):
     """Reads tokens into the memories of texts, which it makes. Its model's weights must stay as they are."""
@@ -89,7 +92,7 @@ class Compiled:
         logits = np.empty((len(texts), packed.sizes.vocabulary_padded), np.float32)
         pool.run(
             tokens.step,
-            min(threads, len(texts)),
+            max(1, min(threads, len(texts) // FEW)),
             packed.sizes,
             packed.weights,
             packed.attends,

@@ -1,5 +1,6 @@
 """Texts that are continued together: each is what it is alone, whatever the others do."""
 
+import itertools
 import math
 
 import pytest
@@ -40,10 +41,11 @@ def test_each_text_is_what_it_is_alone(small_model: HybridLM, threads: int):
     """Tokens and figures, to the last bit: prompts of other lengths, ends at other times, other settings."""
     torch.set_num_threads(threads)  # set back by the fixture of all these tests
     batch = Batch(Compiled(small_model))
-    numbers = [batch.add(prompt, sampling) for prompt, sampling in zip(PROMPTS, SETTINGS, strict=True)]
+    wishes = list(itertools.product(PROMPTS, SETTINGS))
+    numbers = [batch.add(prompt, sampling) for prompt, sampling in wishes]
     texts = written(batch)
-    assert numbers == [0, 1, 2, 3, 4]
-    for number, prompt, sampling in zip(numbers, PROMPTS, SETTINGS, strict=True):
+    assert numbers == list(range(25))
+    for number, (prompt, sampling) in zip(numbers, wishes, strict=True):
         assert texts[number] == list(generate(small_model, prompt, sampling))
         assert len(texts[number]) == sampling.max_tokens
 

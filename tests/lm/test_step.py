@@ -62,15 +62,15 @@ def test_a_text_beside_others_has_the_very_numbers_that_it_has_alone(config: Jam
     torch.set_num_threads(2)  # set back by the fixture of all these tests
     model = varied(HybridLM(config, 1))
     compiled = Compiled(model)
-    lengths = [1, 63, 5, 64, 20, 130, 2]
+    lengths = [1, 63, 5, 64, 20, 130, 2, 7, 33, 90, 3]
     ids = random_ids(config, len(lengths), 160)
     caches = [read_into(model, row[:length]) for row, length in zip(ids, lengths, strict=True)]
     beside = [compiled.remember(cache, 1) for cache in caches]
     alone = [compiled.remember(cache, 1000) for cache in caches]
     for step in range(24):
-        here = [number for number in range(7) if not number <= step % 8 < number + 2]
+        here = [number for number in range(len(lengths)) if not number <= step % 12 < number + 3]
         tokens = [int(ids[number, lengths[number] + step]) for number in here]
-        logits = compiled.read([beside[number] for number in here], tokens, 1 + step % 3)
+        logits = compiled.read([beside[number] for number in here], tokens, 1 + step % 2)
         for row, number, token in zip(logits, here, tokens, strict=True):
             assert np.array_equal(row, compiled.read([alone[number]], [token], 1)[0])
 
