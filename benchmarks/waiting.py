@@ -1,8 +1,9 @@
 """Training by how OpenMP's idle threads wait: alone on the machine, and beside one busy process.
 
-Why `nexus_tui` sets GOMP_SPINCOUNT. A process for every figure: the median of five training steps, tokens/s.
+Why `nexus_tui` sets GOMP_SPINCOUNT. A process for every figure: the median of three training steps, tokens/s.
 """
 
+import argparse
 import os
 import statistics
 import subprocess
@@ -13,7 +14,6 @@ WAYS = {
     "GOMP_SPINCOUNT=1000": {"GOMP_SPINCOUNT": "1000"},
     "passive": {"OMP_WAIT_POLICY": "passive"},
 }
-ROUNDS = 3
 
 # torch comes first, so that what nexus_tui sets does not count here
 CHILD = """
@@ -26,7 +26,7 @@ model = HybridLM(JambaConfig())
 ids = torch.zeros(16, 128, dtype=torch.long)
 step = training_step(model, lambda: model.loss(ids, ids))
 seconds = []
-for _ in range(7):
+for _ in range(5):
     started = time.perf_counter(); step(); seconds.append(time.perf_counter() - started)
 print(statistics.median(seconds[2:]))
 """
@@ -43,8 +43,10 @@ def step_seconds(way: dict[str, str]) -> float:
 
 def main() -> None:
     """Print a table: tokens/s by way of waiting, on a quiet machine and beside a busy neighbour."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--repetitions", type=int, default=3)
     tokens = {(way, busy): [] for way in WAYS for busy in (False, True)}
-    for _ in range(ROUNDS):
+    for _ in range(parser.parse_args().repetitions):
         for busy in (False, True):
             neighbour = subprocess.Popen([sys.executable, "-c", "while True: pass"]) if busy else None
             try:
