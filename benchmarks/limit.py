@@ -9,9 +9,9 @@ import statistics
 from collections.abc import Callable, Iterator
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
+from benchmarks.gpt import GPT
 from benchmarks.harness import goal, in_turn, table
 from benchmarks.step import BATCH, WINDOW, training_step
 from nexus_tui.lm.config import JambaConfig
@@ -44,47 +44,6 @@ def products(model: HybridLM) -> Callable[[], None]:
             torch.mm(dy.t(), x, out=dweight)
 
     return run
-
-
-class Block(nn.Module):
-    """A block of a GPT: norm, attention, norm, feed-forward network."""
-
-    def __init__(self, channels: int, heads: int, hidden: int) -> None:
-        super().__init__()
-        self.heads = heads
-        self.norms = nn.ModuleList(nn.LayerNorm(channels, bias=False) for _ in range(2))
-        self.qkv = nn.Linear(channels, 3 * channels, bias=False)
-        self.out = nn.Linear(channels, channels, bias=False)
-        self.up = nn.Linear(channels, hidden, bias=False)
-        self.down = nn.Linear(hidden, channels, bias=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """[batch, length, channel] -> [batch, length, channel]."""
-        batch, length, channels = x.shape
-        split = (batch, length, self.heads, channels // self.heads)
-        q, k, v = (part.view(split).transpose(1, 2) for part in self.qkv(self.norms[0](x)).chunk(3, dim=-1))
-        mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
-        x = x + self.out(mixed.transpose(1, 2).reshape(batch, length, channels))
-        return x + self.down(F.gelu(self.up(self.norms[1](x))))
-
-
-class GPT(nn.Module):
-    """A GPT over bytes in plain torch (Radford et al., 2019), of the reference model's parameter count."""
-
-    def __init__(self, channels: int = 256, layers: int = 8, heads: int = 8, hidden: int = 1104) -> None:
-        super().__init__()
-        self.tokens = nn.Embedding(256, channels)
-        self.positions = nn.Embedding(WINDOW, channels)
-        self.blocks = nn.Sequential(*(Block(channels, heads, hidden) for _ in range(layers)))
-        self.norm = nn.LayerNorm(channels, bias=False)
-        self.head = nn.Linear(channels, 256, bias=False)
-        self.head.weight = self.tokens.weight
-
-    def loss(self, ids: Tensor, targets: Tensor) -> Tensor:
-        """Cross entropy in nats per token; ids and targets [batch, length]."""
-        x = self.tokens(ids) + self.positions.weight[: ids.shape[1]]
-        logits = self.head(self.norm(self.blocks(x)))
-        return F.cross_entropy(logits.flatten(0, 1), targets.flatten())
 
 
 def main() -> None:
