@@ -1,8 +1,8 @@
 """What equal time buys: bits per byte of runs after so many minutes of training on this machine.
 
-`python -m benchmarks.budget RUNS` reads RUNS/nexus-byte-tuned, RUNS/nexus-bpe-tuned and RUNS/gpt (see
-`benchmarks.gpt`). How long a step takes is measured here, all three in turn, and not taken from the runs,
-which may have shared their machine; a run's loss at a step does not depend on that.
+The runs are on record: the tuned byte and BPE models in assets/runs, a plain GPT of their size (trained by
+tools/train_gpt.py) in benchmarks/runs. How long a step takes is measured here, all three in turn, and not
+taken from the record: a loss at a step does not depend on what else their machine had to do.
 """
 
 import argparse
@@ -16,7 +16,12 @@ from nexus_tui.data.dataset import prepare
 from nexus_tui.runs.run import Run
 from nexus_tui.training.learner import Learner
 
-NAMES = ("nexus-byte-tuned", "nexus-bpe-tuned", "gpt")
+ROOT = Path(__file__).parents[1]
+RUNS = (
+    ROOT / "assets" / "runs" / "nexus-byte-tuned",
+    ROOT / "assets" / "runs" / "nexus-bpe-tuned",
+    ROOT / "benchmarks" / "runs" / "gpt",
+)
 MINUTES = (1, 5, 15, 45)
 
 
@@ -41,15 +46,14 @@ def after(run: Run, minutes: float, seconds: float) -> str:
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("runs", type=Path)
     parser.add_argument("--repetitions", type=int, default=10)
     arguments = parser.parse_args()
-    runs = {name: Run.open(arguments.runs / name) for name in NAMES}
+    runs = {folder.name: Run.open(folder) for folder in RUNS}
     timings = in_turn(
         {name: learner(run).advance for name, run in runs.items()}, arguments.repetitions, warm_up=2
     )
     print(table(timings, "tokens", 2048))
-    print("\n| minutes of training | " + " | ".join(NAMES) + " |\n|---:|" + "---|" * len(NAMES))
+    print("\n| minutes of training | " + " | ".join(runs) + " |\n|---:|" + "---|" * len(runs))
     for minutes in MINUTES:
         cells = (after(run, minutes, timings[name].median) for name, run in runs.items())
         print(f"| {minutes} | " + " | ".join(cells) + " |")

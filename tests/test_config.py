@@ -8,7 +8,9 @@ import pytest
 from nexus_tui.config import ConfigError, RunConfig
 
 
-@pytest.mark.parametrize("preset", ["nexus-byte", "nexus-bpe", "nexus-tiny"])
+@pytest.mark.parametrize(
+    "preset", ["nexus-byte", "nexus-bpe", "nexus-byte-tuned", "nexus-bpe-tuned", "nexus-tiny"]
+)
 def test_what_is_written_is_what_was_meant(preset: str) -> None:
     config = RunConfig.load(preset, ['sampling.prompts=["a\\"b\\n", "é\\u001b"]'])
     assert RunConfig.check(tomllib.loads(config.to_toml()), "written") == config
@@ -36,7 +38,9 @@ def test_what_is_wrong_is_named(override: str, reason: str) -> None:
 
 def test_an_unknown_model_names_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(
-        ConfigError, match="there is no model gpt; choose one of nexus-bpe, nexus-byte, nexus-tiny"
+        ConfigError,
+        match="there is no model gpt; choose one of nexus-bpe, nexus-bpe-tuned, "
+        "nexus-byte, nexus-byte-tuned, nexus-tiny",
     ):
         RunConfig.load("gpt")
     with pytest.raises(ConfigError, match="No such file"):

@@ -68,13 +68,12 @@ def terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., T
 
 
 def fill_in_a_new_run(screen: Terminal, corpus: Path, steps: int) -> None:
-    """The dialog of `n` up to its last field: the third model, nexus-tiny, and a run named mine."""
+    """The dialog of `n` up to its last field: the last model, nexus-tiny, and a run named mine."""
     screen.press("n")
     screen.wait("name +nexus-byte-1")
-    screen.press("\x1b[B")
-    screen.wait("name +nexus-bpe-1")
-    screen.press("\x1b[B")
-    screen.wait("name +nexus-tiny-1")
+    for model in ("nexus-bpe", "nexus-bpe-tuned", "nexus-byte-tuned", "nexus-tiny"):
+        screen.press("\x1b[B")
+        screen.wait(f"name +{model}-1")
     screen.press("\t", str(corpus))
     screen.wait(r"corpus .*sonnet\.txt")
     screen.press("\t", str(steps))
