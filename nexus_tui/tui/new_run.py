@@ -72,7 +72,7 @@ class NewRunDialog(Dialog[bool]):
         """The list of models, three fields, room for what is wrong, and the button."""
         with Vertical(classes="panel"):
             yield Static(self.ink(("New run", "text!")), classes="title")
-            yield Listing([Column("model", "model", 10), Column("is", "", 40, grow=40)])
+            yield Listing([Column("model", "model", 16), Column("is", "", 40, grow=40)])
             for name, hint in (("corpus", "name or path of a text"), ("steps", ""), ("name", "")):
                 with Horizontal(classes="field"):
                     yield Label(self.ink((name, "muted")))
