@@ -1,41 +1,14 @@
 """The layers that every block has: root-mean-square norm, the gated feed-forward network, dropout."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nexus_tui.lm.config import JambaConfig
-
-
-class _RMSNorm(torch.autograd.Function):
-    """y = x / sqrt(mean(x²) + eps) · weight, with its derivative written out.
-
-    Torch composes its CPU norm of primitives and keeps every intermediate for the backward pass; here only
-    the input and one number a row are kept.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, eps: float) -> Tensor:
-        scale = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
-        scale.square_().div_(x.shape[-1]).add_(eps).rsqrt_()
-        ctx.save_for_backward(x, weight, scale)
-        return torch.mul(x, scale).mul_(weight)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
-        (grad,) = grads
-        x, weight, scale = ctx.saved_tensors
-        unit = x * scale
-        direct = grad * unit
-        grad_weight = direct.flatten(0, -2).sum(0) if ctx.needs_input_grad[1] else None
-        # dx = scale · (weight · grad - unit · mean(weight · grad · unit))
-        mean = (direct @ weight).unsqueeze(-1).div_(x.shape[-1])
-        grad_x = torch.mul(grad, weight, out=direct).addcmul_(unit, mean, value=-1).mul_(scale)
-        return grad_x, grad_weight, None
+from nexus_tui.lm.rms_norm import rms_norm
+from nexus_tui.lm.swiglu import swiglu
 
 
 class RMSNorm(nn.Module):
@@ -48,9 +21,7 @@ class RMSNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[..., channel] -> [..., channel]."""
-        if torch.is_grad_enabled():
-            return _RMSNorm.apply(x, self.weight, self.eps)  # type: ignore[no-any-return, no-untyped-call]
-        return F.rms_norm(x, self.weight.shape, self.weight, self.eps)
+        return rms_norm(x, self.weight, self.eps)
 
 
 class FeedForward(nn.Module):
@@ -64,7 +35,7 @@ class FeedForward(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[batch, length, hidden] -> [batch, length, hidden]."""
-        return self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))  # type: ignore[no-any-return]
+        return self.down_proj(swiglu(self.gate_proj(x), self.up_proj(x)))  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True)

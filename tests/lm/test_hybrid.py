@@ -23,7 +23,7 @@ from nexus_tui.lm.cache import AttentionState, Cache
 from nexus_tui.lm.config import JambaConfig
 from nexus_tui.lm.decoding import Compiled
 from nexus_tui.lm.hybrid import HybridLM, no_decay, parameter_count
-from nexus_tui.lm.layers import Dropout, RMSNorm
+from nexus_tui.lm.layers import Dropout
 from nexus_tui.lm.pace import FULL
 from nexus_tui.lm.pretrained import load_model, save_model
 from tests.lm.conftest import SMALL, varied
@@ -173,21 +173,6 @@ def test_keys_and_values_grow_by_doubling():
 def test_a_cache_needs_a_batch(small_config: JambaConfig):
     with pytest.raises(ValueError, match="batch of at least 1, not 0"):
         Cache(small_config, batch=0)
-
-
-@pytest.mark.parametrize("shape", [(4, 6), (2, 3, 5), (1, 1)])
-def test_norm_and_its_gradient(shape: tuple[int, ...]):
-    generator = torch.Generator().manual_seed(0)
-    x = torch.randn(shape, generator=generator, dtype=torch.float64, requires_grad=True)
-    norm = RMSNorm(shape[-1], 1e-6).double()
-    with torch.no_grad():
-        norm.weight.uniform_(0.5, 2, generator=generator)
-    torch.testing.assert_close(norm(x), F.rms_norm(x, shape[-1:], norm.weight, 1e-6))
-    with torch.no_grad():
-        torch.testing.assert_close(norm(x), F.rms_norm(x, shape[-1:], norm.weight, 1e-6))
-    assert torch.autograd.gradcheck(
-        lambda x, weight: torch.func.functional_call(norm, {"weight": weight}, x), (x, norm.weight)
-    )
 
 
 def test_dropout_leaves_out_its_share_and_keeps_the_mean():

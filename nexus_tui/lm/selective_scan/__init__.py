@@ -37,12 +37,12 @@ def selective_scan(
 
 
 def warm_up() -> None:
-    """Compile the CPU kernels, those of the causal convolution too, or load them from the cache.
+    """Compile every CPU kernel of a training step, or load them from the cache.
 
     Once on a machine it takes some seconds that the first training step need not wait for.
     """
-    from nexus_tui.lm import causal_conv_cpu
+    from nexus_tui.lm import causal_conv_cpu, rms_norm_cpu, swiglu_cpu
     from nexus_tui.lm.selective_scan import cpu
 
-    cpu.warm_up()
-    causal_conv_cpu.warm_up()
+    for kernels in (cpu, causal_conv_cpu, rms_norm_cpu, swiglu_cpu):
+        kernels.warm_up()
