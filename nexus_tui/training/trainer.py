@@ -2,6 +2,7 @@
 
 import os
 import socket
+import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -13,8 +14,7 @@ from nexus_tui.config import RunConfig
 from nexus_tui.data.corpus import load_corpus
 from nexus_tui.data.dataset import prepare
 from nexus_tui.data.tokenizer import load_tokenizer
-from nexus_tui.lm import decoding
-from nexus_tui.lm.compiling import announced
+from nexus_tui.lm import compiling
 from nexus_tui.lm.generation import Sampling
 from nexus_tui.lm.hybrid import parameter_count
 from nexus_tui.lm.pretrained import load_model
@@ -64,6 +64,7 @@ class Trainer:
         self._learner: Learner
         self._validation: Validation
         self._holdout: Validation | None = None
+        self._compiling: subprocess.Popen[bytes] | None = None
 
     def train(self, checkpoint: Checkpoint | None) -> None:
         """Train to the end of the budget or until told to stop. A failure is journalled and raised."""
@@ -81,6 +82,8 @@ class Trainer:
             raise
         finally:
             self._journal.close()
+            if self._compiling:
+                self._compiling.wait()
 
     def _prepare(self, checkpoint: Checkpoint | None) -> None:
         config, folder = self._config, self._run.folder
@@ -110,9 +113,8 @@ class Trainer:
         self._validation = validation(dataset, config.data.window)
         self._holdout = validation(dataset, config.data.window, "holdout") if len(dataset.holdout) else None
         self._learner = Learner(config, dataset)
-        with announced(lambda: self._activity("compiling the kernels, once on this machine: some 10 s")):
+        with compiling.announced(self._compile):
             warm_up()
-            decoding.warm_up(self._learner.model)
         if self._run.started is None:
             self._append(
                 j.StartedEvent(
@@ -137,6 +139,11 @@ class Trainer:
             name = checkpoint.name if checkpoint else ""
             self._append(j.ResumedEvent(step=self._learner.step, checkpoint=name), durable=True)
         self._run.refresh()
+
+    def _compile(self) -> None:
+        """Say that kernels are being compiled, and have those of sampling compiled meanwhile and beyond."""
+        self._activity("compiling the kernels, once on this machine: some 5 s")
+        self._compiling = compiling.for_sampling()
 
     def _steps(self) -> str:
         """Step to the end. Returns why it ended: `finished` or `stopped`."""

@@ -10,12 +10,16 @@ import nexus_tui
 
 LOAD = """
 import nexus_tui
-from nexus_tui.lm.compiling import announced
+from nexus_tui.lm import compiling
 from nexus_tui.lm.selective_scan import warm_up
-said = []
-with announced(lambda: said.append(1)):
+background = []
+with compiling.announced(lambda: background.append(compiling.for_sampling())):
     warm_up()
-print(nexus_tui.__file__, len(said))
+    if not background:
+        compiling.main()
+for process in background:
+    assert process.wait() == 0
+print(nexus_tui.__file__, len(background))
 """
 
 

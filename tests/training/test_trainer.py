@@ -78,6 +78,7 @@ def test_compiling_is_on_record_only_where_something_is_compiled(
     def said(run: Run) -> int:
         return (run.folder / "journal.jsonl").read_text().count("compiling the kernels, once on this machine")
 
+    monkeypatch.setattr(trainer.compiling, "for_sampling", lambda: subprocess.Popen(["true"]))
     trained(tmp_path, config, "loads")  # or compiles, in a process that has compiled nothing yet
     assert said(trained(tmp_path, config, "has")) == 0
     monkeypatch.setattr(trainer, "warm_up", lambda: numba.njit(lambda x: x + 1)(1))
