@@ -142,7 +142,7 @@ class Trainer:
 
     def _compile(self) -> None:
         """Say that kernels are being compiled, and have those of sampling compiled meanwhile and beyond."""
-        self._activity("compiling the kernels, once on this machine: some 5 s")
+        self._activity("compiling kernels (once on this machine)")
         self._compiling = compiling.for_sampling()
 
     def _steps(self) -> str:

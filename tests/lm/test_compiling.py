@@ -6,7 +6,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+import torch
+
 import nexus_tui
+from nexus_tui.lm.compiling import announced
+from nexus_tui.lm.config import JambaConfig
+from nexus_tui.lm.hybrid import HybridLM
+from nexus_tui.lm.layers import Dropout
+from nexus_tui.lm.selective_scan import warm_up
 
 LOAD = """
 import nexus_tui
@@ -56,3 +64,27 @@ def test_a_second_process_finds_them_though_the_packages_folder_is_read_only(tmp
     assert set(package.rglob("*")) == files  # root may write anywhere, and must not have
     for path in (package, *files):  # or pytest could not remove it
         path.chmod(0o755)
+
+
+def test_warming_up_leaves_a_training_step_nothing_to_compile() -> None:
+    """Whatever the sizes: what is padded takes other ways through torch than what fits."""
+    warm_up()
+    said: list[int] = []
+    for width in (16, 64):
+        config = JambaConfig(
+            hidden_size=width,
+            intermediate_size=3 * width,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            attn_layer_period=2,
+            attn_layer_offset=1,
+            mamba_d_state=6,
+            mamba_dt_rank=3,
+        )
+        model = HybridLM(config)
+        ids = torch.zeros(2, 33, dtype=torch.int64)
+        with announced(lambda: said.append(1)):
+            model.loss(ids, ids, dropout=Dropout(0.1, np.random.default_rng(0))).backward()
+            with torch.inference_mode():
+                model.loss(ids, ids)
+    assert not said

@@ -76,7 +76,7 @@ def test_compiling_is_on_record_only_where_something_is_compiled(
     config = small.model_copy(update={"budget": small.budget.model_copy(update={"steps": 1})})
 
     def said(run: Run) -> int:
-        return (run.folder / "journal.jsonl").read_text().count("compiling the kernels, once on this machine")
+        return (run.folder / "journal.jsonl").read_text().count("compiling kernels (once on this machine)")
 
     monkeypatch.setattr(trainer.compiling, "for_sampling", lambda: subprocess.Popen(["true"]))
     trained(tmp_path, config, "loads")  # or compiles, in a process that has compiled nothing yet
