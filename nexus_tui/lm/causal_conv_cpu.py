@@ -12,15 +12,15 @@ from torch.autograd.function import once_differentiable
 from nexus_tui.lm import causal_conv_kernels as kernels
 from nexus_tui.lm.selective_scan.cpu import flat, operand
 from nexus_tui.lm.selective_scan.pool import run
-from nexus_tui.lm.selective_scan.tiles import LANES
+from nexus_tui.lm.selective_scan.tiles import WIDE
 
 
 def _items(x: Tensor) -> int:
-    return x.shape[0] * -(-x.shape[2] // (LANES * kernels.GROUP))
+    return x.shape[0] * -(-x.shape[2] // (WIDE * kernels.GROUP))
 
 
 class _Convolution(torch.autograd.Function):
-    """Channels are a multiple of LANES; weight is `[kernel, channel]`."""
+    """Channels are a multiple of WIDE; weight is `[kernel, channel]`."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, before: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -64,7 +64,7 @@ def causal_conv_silu(x: Tensor, weight: Tensor, bias: Tensor, before: Tensor) ->
     """As `causal_conv.causal_conv_silu`, for 32-bit floating point; before `[batch, kernel - 1, channel]`."""
     channels = x.shape[2]
     weight = weight.t()
-    padding = -channels % LANES
+    padding = -channels % WIDE
     if padding:
         x, weight, bias, before = (F.pad(v, (0, padding)) for v in (x, weight, bias, before))
     y: Tensor = _Convolution.apply(x, before, weight, bias)  # type: ignore[no-untyped-call]
@@ -74,6 +74,6 @@ def causal_conv_silu(x: Tensor, weight: Tensor, bias: Tensor, before: Tensor) ->
 def warm_up() -> None:
     """Compile forward and backward, or load them from the cache."""
     with torch.enable_grad():
-        x = torch.zeros(1, 1, LANES, requires_grad=True)
-        y = causal_conv_silu(x, torch.zeros(LANES, 2), torch.zeros(LANES), torch.zeros(1, 1, LANES))
+        x = torch.zeros(1, 1, WIDE, requires_grad=True)
+        y = causal_conv_silu(x, torch.zeros(WIDE, 2), torch.zeros(WIDE), torch.zeros(1, 1, WIDE))
         torch.autograd.grad(y.sum(), x)

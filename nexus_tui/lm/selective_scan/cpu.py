@@ -11,7 +11,7 @@ from torch.autograd.function import once_differentiable
 
 from nexus_tui.lm.selective_scan import kernels
 from nexus_tui.lm.selective_scan.pool import run
-from nexus_tui.lm.selective_scan.tiles import LANES, ROWS
+from nexus_tui.lm.selective_scan.tiles import ROWS, WIDE
 
 
 def flat(x: Tensor) -> Any:
@@ -30,30 +30,43 @@ def operand(x: Tensor) -> tuple[Any, int, int]:
 
 def _boundary(x: Tensor, chunks: int, states: int) -> tuple[Any, int, int]:
     """The states at the start of every chunk; one over another where `x` has room for one only."""
-    size = states * LANES
+    size = states * WIDE
     kept = x.numel() // x.shape[0] // size
     return flat(x), kept * size, size if kept == chunks else 0
 
 
+def _groups(batch: int, channels: int) -> tuple[int, int]:
+    """How many groups of blocks a batch row has, and how many blocks a group at most.
+
+    The wider a group, the longer the stretches of memory that are read at once: 5 % of forward and backward.
+    But there has to be work for many threads. How many there are is not asked: results depend on the groups.
+    """
+    blocks = channels // WIDE
+    wide, narrow = 512 // WIDE, 128 // WIDE
+    most = wide if batch * -(-blocks // wide) >= 16 else narrow
+    return -(-blocks // most), most
+
+
 class _Scan(torch.autograd.Function):
-    """Channels are a multiple of LANES, states of ROWS; `start` is `[batch, state, channel]`."""
+    """Channels are a multiple of WIDE, states of ROWS; `start` is `[batch, state, channel]`."""
 
     @staticmethod
     def forward(ctx: Any, training: bool, *operands: Tensor) -> tuple[Tensor, Tensor]:
         u, delta, A, B, C, D, z, bias, start = operands
         batch, length, channels = u.shape
         states = A.shape[1]
-        blocks = channels // LANES
+        groups, most = _groups(batch, channels)
+        blocks = channels // WIDE
         chunks = -(-length // kernels.CHUNK)
-        A2 = (A.t() * kernels.LOG2E).contiguous()
+        A2 = (A.t() * kernels.LOG2E).clamp(min=-1e18).contiguous()  # as good as -inf, and within exp2's reach
         D, bias = D.contiguous(), bias.contiguous()
         y = u.new_empty(batch, length, channels)
         final = torch.empty_like(start)
-        boundary = u.new_empty(batch * blocks, chunks if training else 1, states, LANES)
+        boundary = u.new_empty(batch * blocks, chunks if training else 1, states, WIDE)
         run(
             kernels.forward,
-            batch * -(-blocks // kernels.GROUP),
-            (length, channels, states),
+            batch * groups,
+            (length, channels, states, most),
             *map(operand, (delta, u, z)),
             flat(A2),
             *map(operand, (B, C)),
@@ -72,7 +85,7 @@ class _Scan(torch.autograd.Function):
         u, delta, A2, B, C, D, z, bias, boundary = ctx.saved_tensors
         batch, length, channels = u.shape
         states = A2.shape[0]
-        groups = -(-channels // (LANES * kernels.GROUP))
+        groups, most = _groups(batch, channels)
         gdelta, gu, gz = (u.new_empty(batch, length, channels) for _ in range(3))
         gB, gC = (u.new_empty(batch, groups, length, states) for _ in range(2))
         gA = u.new_zeros(batch, states, channels)
@@ -80,7 +93,7 @@ class _Scan(torch.autograd.Function):
         run(
             kernels.backward,
             batch * groups,
-            (length, channels, states),
+            (length, channels, states, most),
             *map(operand, (delta, u, z, gy)),
             flat(A2),
             *map(operand, (B, C)),
@@ -121,7 +134,7 @@ def selective_scan(
         start = u.new_zeros(batch, states, channels)
     else:
         start = initial_state.detach().transpose(1, 2).contiguous()
-    c, n = -channels % LANES, -states % ROWS
+    c, n = -channels % WIDE, -states % ROWS
     if c or n:
         u, delta, D, z, delta_bias = (F.pad(x, (0, c)) for x in (u, delta, D, z, delta_bias))
         A, B, C = F.pad(A, (0, n, 0, c)), F.pad(B, (0, n)), F.pad(C, (0, n))
@@ -137,8 +150,8 @@ def selective_scan(
 def warm_up() -> None:
     """Compile forward and backward, or load them from the cache."""
     with torch.enable_grad():
-        x = torch.zeros(1, 1, LANES, requires_grad=True)
-        matrix = torch.zeros(LANES, ROWS)
-        vector = torch.zeros(LANES)
+        x = torch.zeros(1, 1, WIDE, requires_grad=True)
+        matrix = torch.zeros(WIDE, ROWS)
+        vector = torch.zeros(WIDE)
         y, _ = selective_scan(x, x, matrix, matrix[None, :1], matrix[None, :1], vector, x, vector)
         torch.autograd.grad(y.sum(), x)
