@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nexus_tui.console_wait import Wait
 from nexus_tui.runs.checkpoints import Checkpoint
 from nexus_tui.runs.run import Run
 from nexus_tui.training.sampling import Sampler, TextError
@@ -79,7 +80,7 @@ def scored(run: Run, checkpoint: Checkpoint, text: bytes, tokens: bool) -> dict[
     """A score as `score --json` prints it; with `tokens`, of every token too. Raises TextError if empty."""
     if not text:
         raise TextError("The text is empty, so there is nothing to score.")
-    result = Sampler.open(checkpoint).score(text, progress=_progress)
+    result = Sampler.open(checkpoint).score(text, progress=Wait())
     told: dict[str, Any] = {
         "run": run.name,
         "step": checkpoint.step,
@@ -110,10 +111,3 @@ def print_score(told: dict[str, Any]) -> None:
         f"{told['nats_per_token']:.4f} nats/token over {told['tokens']:,} tokens, {told['bytes']:,} bytes "
         f"({told['nats']:,.1f} nats)"
     )
-
-
-def _progress(done: int, total: int) -> None:
-    """How far it is, on a terminal, for texts that take a while."""
-    if sys.stderr.isatty() and total > 4096:
-        end = "\r" if done < total else "\r    \r"
-        print(f"{done / total:4.0%}", end=end, file=sys.stderr, flush=True)
