@@ -12,7 +12,7 @@ from torch.autograd.function import once_differentiable
 from nexus_tui.lm import causal_conv_kernels as kernels
 from nexus_tui.lm.selective_scan.cpu import flat, operand
 from nexus_tui.lm.selective_scan.pool import run
-from nexus_tui.lm.selective_scan.tiles import WIDE
+from nexus_tui.lm.selective_scan.tiles import ROWS, WIDE
 
 
 def _items(x: Tensor) -> int:
@@ -20,7 +20,7 @@ def _items(x: Tensor) -> int:
 
 
 class _Convolution(torch.autograd.Function):
-    """Channels are a multiple of WIDE; weight is `[kernel, channel]`."""
+    """Channels are a multiple of WIDE, taps of ROWS; weight is `[kernel, channel]`."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, before: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -53,7 +53,7 @@ class _Convolution(torch.autograd.Function):
             _items(x),
             (length, channels, weight.shape[0]),
             *map(operand, (x, before)),
-            *map(flat, (weight, bias)),
+            *map(flat, (weight, weight.flip(0), bias)),
             *map(operand, (gy, gx)),
             *map(flat, (gweight, gbias)),
         )
@@ -64,9 +64,11 @@ def causal_conv_silu(x: Tensor, weight: Tensor, bias: Tensor, before: Tensor) ->
     """As `causal_conv.causal_conv_silu`, for 32-bit floating point; before `[batch, kernel - 1, channel]`."""
     channels = x.shape[2]
     weight = weight.t()
-    padding = -channels % WIDE
+    padding, taps = -channels % WIDE, -weight.shape[0] % ROWS
     if padding:
         x, weight, bias, before = (F.pad(v, (0, padding)) for v in (x, weight, bias, before))
+    if taps:
+        weight, before = (F.pad(v, (0, 0, taps, 0)) for v in (weight, before))
     y: Tensor = _Convolution.apply(x, before, weight, bias)  # type: ignore[no-untyped-call]
     return y[..., :channels] if padding else y
 

@@ -85,7 +85,7 @@ def _fetch(array, start):
 
 
 @part
-def _fetch_at(operand, b, t, c):
+def fetch_at(operand, b, t, c):
     """Ask for WIDE channels from c of position t of batch row b, to be read or written soon.
 
     A chunk's rows lie far apart in memory, and the processor does not foresee them. Asked for while another
@@ -173,11 +173,11 @@ def forward(counter, items, shape, delta, u, z, A2, B, C, D, bias, start, y, bou
                 saved = (b * blocks + first + k) * boundary[1] + t0 // CHUNK * boundary[2]
                 for n in range(0, states, ROWS):
                     for t in range(t0 + n // ROWS, t0 + steps, states // ROWS):
-                        _fetch_at(y, b, t, (first + k) * WIDE)
+                        fetch_at(y, b, t, (first + k) * WIDE)
                     for t in range(t0 + CHUNK + n // ROWS, min(t0 + 2 * CHUNK, length), states // ROWS):
-                        _fetch_at(delta, b, t, (first + k) * WIDE)
-                        _fetch_at(u, b, t, (first + k) * WIDE)
-                        _fetch_at(z, b, t, (first + k) * WIDE)
+                        fetch_at(delta, b, t, (first + k) * WIDE)
+                        fetch_at(u, b, t, (first + k) * WIDE)
+                        fetch_at(z, b, t, (first + k) * WIDE)
                     at = (k * states + n) * WIDE
                     h = load_wide_rows(hs, at, WIDE)
                     store(boundary[0], saved + n * WIDE, WIDE, h)
@@ -334,15 +334,15 @@ def backward(
                     block = first + k
                     saved = (b * blocks + block) * boundary[1] + chunk * boundary[2] + n * WIDE
                     for t in range(t0 + n // ROWS, t0 + steps, states // ROWS):
-                        _fetch_at(gdelta, b, t, block * WIDE)
-                        _fetch_at(gu, b, t, block * WIDE)
-                        _fetch_at(gz, b, t, block * WIDE)
+                        fetch_at(gdelta, b, t, block * WIDE)
+                        fetch_at(gu, b, t, block * WIDE)
+                        fetch_at(gz, b, t, block * WIDE)
                     if t0 > 0:
                         for t in range(t0 - CHUNK + n // ROWS, t0, states // ROWS):
-                            _fetch_at(delta, b, t, block * WIDE)
-                            _fetch_at(u, b, t, block * WIDE)
-                            _fetch_at(z, b, t, block * WIDE)
-                            _fetch_at(gy, b, t, block * WIDE)
+                            fetch_at(delta, b, t, block * WIDE)
+                            fetch_at(u, b, t, block * WIDE)
+                            fetch_at(z, b, t, block * WIDE)
+                            fetch_at(gy, b, t, block * WIDE)
                         for r in range(ROWS):
                             _fetch(boundary[0], saved - boundary[2] + r * WIDE)
                     at = (k * states + n) * WIDE
