@@ -13,6 +13,7 @@ from nexus_tui.runs.journal import Journal
 from nexus_tui.runs.lock import RunLock
 from nexus_tui.runs.run import Run, RunError
 from nexus_tui.training.control import Control, Stop
+from nexus_tui.training.memory import keep_freed_memory
 
 _NAME = re.compile(r"[^\W_][\w.+-]{0,99}")
 
@@ -38,6 +39,7 @@ class Session:
         self._checkpoint = checkpoint
         self._lock = RunLock(folder)
         self._done = threading.Event()
+        keep_freed_memory()
         self._thread = threading.Thread(target=self._train, name=f"train {folder.name}", daemon=False)
 
     @classmethod
