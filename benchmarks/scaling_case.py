@@ -11,6 +11,7 @@ import torch
 
 from nexus_tui.lm.config import JambaConfig
 from nexus_tui.lm.hybrid import HybridLM
+from nexus_tui.training.memory import keep_freed_memory
 
 MEASURED = 1.0
 """Seconds that steps are repeated for."""
@@ -58,6 +59,7 @@ class Result:
 def measure(case: Case) -> Result:
     """Measure a case; the figure of memory is right only in a process that has done nothing else."""
     torch.set_num_threads(case.threads)
+    keep_freed_memory()  # as a training does
     model = HybridLM(case.config, seed=1)
     _step(model, replace(case, batch=1, length=8))()  # kernels, threads and the libraries' own memory
     run = _step(model, case)
