@@ -13,8 +13,8 @@ def keep_freed_memory() -> None:
 
     By default glibc gives the end of a heap back to the kernel when a step has freed its activations, and a
     thread other than the first has heaps of 64 MB, given back one by one. The kernel then returns the memory
-    as zeroed pages of 4 KB, some ten thousand faults a step. Call it before the thread that trains begins;
-    does nothing where the C library has no such setting.
+    as zeroed pages of 4 KB, some thousand faults a step. Call it before the thread that trains begins; does
+    nothing where the C library has no such setting.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:
