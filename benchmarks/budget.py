@@ -6,6 +6,7 @@ taken from the record: a loss at a step does not depend on what else their machi
 """
 
 import argparse
+import math
 from pathlib import Path
 
 from benchmarks.gpt import GPTLearner
@@ -17,10 +18,12 @@ from nexus_tui.runs.run import Run
 from nexus_tui.training.learner import Learner
 
 ROOT = Path(__file__).parents[1]
+STARTS = ROOT / "benchmarks" / "runs"
+"""Here are also the first steps of each run once more, `…-start`, evaluated more often."""
 RUNS = (
     ROOT / "assets" / "runs" / "nexus-byte-tuned",
     ROOT / "assets" / "runs" / "nexus-bpe-tuned",
-    ROOT / "benchmarks" / "runs" / "gpt",
+    STARTS / "gpt",
 )
 MINUTES = (1, 5, 15, 45)
 
@@ -35,7 +38,8 @@ def learner(run: Run) -> Learner | GPTLearner:
 
 def after(run: Run, minutes: float, seconds: float) -> str:
     """Bits per byte at the last evaluation within so many minutes, of `seconds` a step, and its step."""
-    reached = [e for e in run.evaluations if e.step * seconds <= minutes * 60 and e.bits_per_byte is not None]
+    evaluations = [*Run.open(STARTS / f"{run.name}-start").evaluations, *run.evaluations]
+    reached = [e for e in evaluations if e.step * seconds <= minutes * 60 and math.isfinite(e.bits_per_byte)]
     if not reached:
         return "–"
     last = max(reached, key=lambda e: e.step)
