@@ -1,8 +1,9 @@
 """What equal time buys: bits per byte of runs after so many minutes of training on this machine.
 
-The runs are on record: the tuned byte and BPE models in assets/runs, a plain GPT of their size (trained by
-tools/train_gpt.py) in benchmarks/runs. How long a step takes is measured here, all three in turn, and not
-taken from the record: a loss at a step does not depend on what else their machine had to do.
+The runs are on record in benchmarks/runs: the tuned byte and BPE models, a plain GPT of their size
+(tools/train_gpt.py), and as `…-start` the first steps of each once more, evaluated more often. How long a
+step takes is measured here, all three in turn, and not taken from the record: a loss at a step does not
+depend on what else their machine had to do.
 """
 
 import argparse
@@ -17,14 +18,8 @@ from nexus_tui.data.dataset import prepare
 from nexus_tui.runs.run import Run
 from nexus_tui.training.learner import Learner
 
-ROOT = Path(__file__).parents[1]
-STARTS = ROOT / "benchmarks" / "runs"
-"""Here are also the first steps of each run once more, `…-start`, evaluated more often."""
-RUNS = (
-    ROOT / "assets" / "runs" / "nexus-byte-tuned",
-    ROOT / "assets" / "runs" / "nexus-bpe-tuned",
-    STARTS / "gpt",
-)
+RUNS = Path(__file__).parent / "runs"
+NAMES = ("nexus-byte-tuned", "nexus-bpe-tuned", "gpt")
 MINUTES = (1, 5, 15, 45)
 
 
@@ -38,7 +33,7 @@ def learner(run: Run) -> Learner | GPTLearner:
 
 def after(run: Run, minutes: float, seconds: float) -> str:
     """Bits per byte at the last evaluation within so many minutes, of `seconds` a step, and its step."""
-    evaluations = [*Run.open(STARTS / f"{run.name}-start").evaluations, *run.evaluations]
+    evaluations = [*Run.open(RUNS / f"{run.name}-start").evaluations, *run.evaluations]
     reached = [e for e in evaluations if e.step * seconds <= minutes * 60 and math.isfinite(e.bits_per_byte)]
     if not reached:
         return "–"
@@ -52,7 +47,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--repetitions", type=int, default=10)
     arguments = parser.parse_args()
-    runs = {folder.name: Run.open(folder) for folder in RUNS}
+    runs = {name: Run.open(RUNS / name) for name in NAMES}
     timings = in_turn(
         {name: learner(run).advance for name, run in runs.items()}, arguments.repetitions, warm_up=2
     )
