@@ -29,4 +29,5 @@ def resource(*parts: str) -> Path:
 
 def model_files() -> dict[str, Path]:
     """The shipped models: path of each TOML by the model's name, sorted by name."""
-    return {path.stem: path for path in sorted(resource("models").glob("*.toml"))}
+    files = resource("models").glob("*.toml")
+    return {path.stem: path for path in sorted(files, key=lambda path: path.stem)}

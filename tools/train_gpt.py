@@ -2,8 +2,8 @@
 
     python tools/train_gpt.py RUNS --model nexus-byte-tuned
 
-follows the recipe of that preset and writes RUNS/gpt: a journal that the app and `benchmarks.budget` read
-like any other. It has no checkpoints.
+follows the recipe of that preset and writes RUNS/gpt: a journal that the app reads like any other.
+It has no checkpoints.
 """
 
 import argparse

@@ -9,8 +9,9 @@ Source: Blumer et al., The smallest automaton recognizing the subwords of a text
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import numba as nb
 import numpy as np
+
+from nexus_tui.jit import numba as nb
 
 AT_ONCE = 2**16
 """Bytes of the short text that one automaton is built for: at most 2 · AT_ONCE states."""

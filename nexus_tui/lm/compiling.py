@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from numba.core import event
+from nexus_tui.jit import event
 
 
 class _Announcer(event.Listener):

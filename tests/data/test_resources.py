@@ -13,7 +13,7 @@ from nexus_tui.data.tinyshakespeare import corrections
 from nexus_tui.resources import model_files, resource
 
 ROOT = Path(__file__).parents[2]
-MODELS = ["nexus-bpe", "nexus-byte", "nexus-tiny"]
+MODELS = ["nexus-bpe", "nexus-bpe-tuned", "nexus-byte", "nexus-byte-tuned", "nexus-tiny"]
 
 
 def test_found_in_a_checkout() -> None:

@@ -34,7 +34,8 @@ print(nexus_tui.__file__, len(background))
 def test_a_second_process_finds_them_though_the_packages_folder_is_read_only(tmp_path: Path) -> None:
     installed, package = Path(nexus_tui.__file__).parent, tmp_path / "site" / "nexus_tui"
     shutil.copytree(installed / "lm", package / "lm", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(installed / "__init__.py", package)
+    for module in ("__init__.py", "jit.py"):
+        shutil.copy(installed / module, package)
     files = set(package.rglob("*"))
     for path in (package, *files):
         path.chmod(0o555 if path.is_dir() else 0o444)

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numba
-import numba.extending
 import platformdirs
+
+from nexus_tui.jit import numba
 
 if "NUMBA_CACHE_DIR" not in os.environ:
     # Numba notices a change of the file that holds a kernel, but not of what the kernel is made of.

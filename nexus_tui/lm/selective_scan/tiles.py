@@ -20,10 +20,16 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
-from llvmlite import binding, ir
-from numba.core import cgutils, types
-from numba.extending import lower_builtin, models, register_model, type_callable
-
+from nexus_tui.jit import (
+    binding,
+    cgutils,
+    ir,
+    lower_builtin,
+    models,
+    register_model,
+    type_callable,
+    types,
+)
 from nexus_tui.lm.selective_scan.compiled import intrinsic
 
 AVX512 = bool(binding.get_host_cpu_features().get("avx512f"))

@@ -10,10 +10,10 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-import numba as nb
 import numpy as np
-from numba.core import types
 
+from nexus_tui.jit import numba as nb
+from nexus_tui.jit import types
 from nexus_tui.lm.selective_scan.compiled import intrinsic, part
 from nexus_tui.lm.selective_scan.tiles import LANES, ROWS, at_least, at_most, exp2, fma, spread
 
