@@ -26,5 +26,7 @@ assert not failed, failed
 
 def test_threads_that_need_numba_at_the_same_time_all_get_it_whole() -> None:
     for _ in range(2):
-        done = subprocess.run([sys.executable, "-c", IMPORTS], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [sys.executable, "-c", IMPORTS], capture_output=True, text=True, check=False, timeout=120
+        )
         assert done.returncode == 0, done.stderr
