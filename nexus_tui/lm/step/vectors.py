@@ -10,11 +10,10 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-import numpy as np
-
 from nexus_tui.jit import numba as nb
 from nexus_tui.jit import types
 from nexus_tui.lm.selective_scan.compiled import intrinsic, part
+from nexus_tui.lm.selective_scan.kernels import scratch
 from nexus_tui.lm.selective_scan.tiles import LANES, ROWS, at_least, at_most, exp2, fma, spread
 
 PANEL = ROWS * LANES
@@ -61,10 +60,10 @@ def whole(size):
 
 @part
 def zeros(size):
-    """An array that starts on a cache line: vectors that straddle two cost twice."""
-    buffer = np.zeros(size + 16, np.float32)
-    skip = (-buffer.ctypes.data % 64) // 4
-    return buffer[skip : skip + size]
+    """As `scratch`, of zeros."""
+    array = scratch(size)
+    array[:] = 0
+    return array
 
 
 @intrinsic
