@@ -1,47 +1,83 @@
 """The same training step by what else there is: transformers' Jamba, and this model with mambapy's scan.
 
-Forward, backward, clip and AdamW of 6.74M parameters, 16 × 128 tokens, all cores. All three start from one
-set of weights and must agree in their loss. In every round the fast ones run several times.
+Forward, backward, clip and AdamW of 6.74M parameters, 16 × 128 tokens, all cores. Each contender is a process
+of its own, with the allocator that its users have; they take turns, and wait idly while another has its.
+"Freed memory kept" is what our trainer asks of the C library's allocator, given to them too. All start from
+one set of weights and must agree in their loss. In every round the fast ones run several times.
 """
 
 import argparse
 import math
+import os
 import statistics
-
-import torch
-import torch.nn.functional as F
-from mambapy.pscan import pscan
-from torch import Tensor
-from transformers import JambaConfig as TheirConfig
-from transformers import JambaForCausalLM
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
 
 from benchmarks.harness import goal, in_turn, table
-from benchmarks.step import BATCH, WINDOW, training_step
-from nexus_tui.lm import mamba
 from nexus_tui.lm.config import JambaConfig
-from nexus_tui.lm.hybrid import HybridLM
 
-OFTEN = {"nexus-tui": 8, "nexus-tui with mambapy's scan": 2}
+HERE = Path(__file__).parent
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "GOMP_SPINCOUNT"} | {
+    "PYTHONPATH": str(HERE.parent)
+}
+"""Without how our program lets idle threads wait: it sets that itself, others do not."""
+KEPT = ", freed memory kept"
+CONTENDERS: dict[str, list[str]] = {
+    "nexus-tui": ["nexus-tui", "--keep-freed"],
+    "nexus-tui with mambapy's scan": ["mambapy"],
+    f"nexus-tui with mambapy's scan{KEPT}": ["mambapy", "--keep-freed"],
+    "transformers' Jamba": ["transformers"],
+    f"transformers' Jamba{KEPT}": ["transformers", "--keep-freed"],
+}
+OFTEN = {"nexus-tui": 8, f"nexus-tui with mambapy's scan{KEPT}": 2}
 """Runs in a round, of which transformers' Jamba takes one and a half minutes."""
+GOALS = {
+    f"nexus-tui with mambapy's scan{KEPT}": ("this with mambapy's scan", 6),
+    "transformers' Jamba": ("transformers' Jamba", 100),
+}
 
 
-def mambapy_scan(
-    u: Tensor,
-    delta: Tensor,
-    A: Tensor,
-    B: Tensor,
-    C: Tensor,
-    D: Tensor,
-    z: Tensor,
-    delta_bias: Tensor,
-    initial_state: Tensor | None = None,  # noqa: ARG001
-) -> tuple[Tensor, Tensor | None]:
-    """Our scan's signature over mambapy's parallel scan, as mambapy's own Mamba block calls it."""
-    dt = F.softplus(delta + delta_bias)
-    decay = torch.exp(dt.unsqueeze(-1) * A)
-    states = pscan(decay, dt.unsqueeze(-1) * B.unsqueeze(2) * u.unsqueeze(-1))
-    y = (states @ C.unsqueeze(-1)).squeeze(3) + D * u
-    return y * F.silu(z), None
+class Peer:
+    """A contender's process, which does a training step when it is called."""
+
+    def __init__(self, kind: str, *options: str, weights: Path) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, str(HERE / "peer.py"), kind, str(weights), *options],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=ENVIRONMENT,
+        )
+        self.loss = float(self._line())
+        """Of the weights, nats per token."""
+
+    def __call__(self) -> None:
+        """One step."""
+        assert self._process.stdin is not None
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+        self._line()
+
+    def _line(self) -> str:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise SystemExit(f"{self._process.args} ended without an answer.")
+        return line
+
+    def end(self) -> None:
+        """Let it go."""
+        self._process.communicate()
+
+
+def write_weights(folder: Path) -> None:
+    """One set of weights, for all, as a Hugging Face folder."""
+    from nexus_tui.lm.hybrid import HybridLM
+    from nexus_tui.lm.pretrained import save_model
+
+    save_model(HybridLM(JambaConfig()), folder)
 
 
 def main() -> None:
@@ -49,51 +85,21 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--repetitions", type=int, default=3)
     repetitions = parser.parse_args().repetitions
-    config = JambaConfig()
-    generator = torch.Generator().manual_seed(0)
-    ids = torch.randint(config.vocab_size, (BATCH, WINDOW + 1), generator=generator)
-    inputs, targets = ids[:, :-1].contiguous(), ids[:, 1:].contiguous()
-    ours, with_mambapy = HybridLM(config), HybridLM(config)
-    fields = config.to_hugging_face()
-    theirs = JambaForCausalLM(TheirConfig(**fields))
-    theirs.load_state_dict(ours.state_dict())
-    our_scan, calls = mamba.selective_scan, 0
-
-    def counted(*operands: Tensor) -> tuple[Tensor, Tensor | None]:
-        nonlocal calls
-        calls += 1
-        return mambapy_scan(*operands)
-
-    def mambapy_loss() -> Tensor:
-        mamba.selective_scan = counted  # type: ignore[assignment]
-        try:
-            return with_mambapy.loss(inputs, targets)
-        finally:
-            mamba.selective_scan = our_scan
-
-    def their_loss() -> Tensor:
-        logits = theirs(inputs).logits
-        return F.cross_entropy(logits.flatten(0, 1), targets.flatten())
-
-    with torch.no_grad():
-        losses = [float(ours.loss(inputs, targets)), float(mambapy_loss()), float(their_loss())]
-    assert calls == config.layer_kinds.count("mamba"), "the model does not scan with mambapy's"
-    assert all(math.isclose(loss, losses[0], rel_tol=1e-5) for loss in losses), losses
-    print(f"Losses before the first step: {', '.join(f'{loss:.6f}' for loss in losses)}.\n", flush=True)
-    step = training_step(ours, lambda: ours.loss(inputs, targets))
-    step()
-    contenders = {
-        "nexus-tui": step,
-        "nexus-tui with mambapy's scan": training_step(with_mambapy, mambapy_loss),
-        "transformers' Jamba": training_step(theirs, their_loss),
-    }
-    timings = in_turn(contenders, repetitions, warm_up=0, often=OFTEN)
-    print(table(timings, "tokens", BATCH * WINDOW), "\n", sep="\n")
-    own, *others = timings.values()
-    goals = {"this with mambapy's scan": 6, "transformers' Jamba": 100}
-    for (name, wanted), timing in zip(goals.items(), others, strict=True):
-        ratio = statistics.median(timing.over(own))
-        print(goal("a training step is", wanted, ratio, "×", f"as fast as that of {name}", least=True))
+    with tempfile.TemporaryDirectory() as folder:
+        write_weights(Path(folder))
+        peers = {name: Peer(*kind, weights=Path(folder)) for name, kind in CONTENDERS.items()}
+        losses = [peer.loss for peer in peers.values()]
+        assert all(math.isclose(loss, losses[0], rel_tol=1e-5) for loss in losses), losses
+        print(f"Losses before the first step: {', '.join(f'{loss:.6f}' for loss in losses)}.\n", flush=True)
+        peers["nexus-tui"]()  # its first step fills caches; a slow one's are lost in it
+        timings = in_turn(peers, repetitions, warm_up=0, often=OFTEN)
+        for peer in peers.values():
+            peer.end()
+    print(table(timings, "tokens", 16 * 128), "\n", sep="\n")
+    own = timings["nexus-tui"]
+    for name, (called, wanted) in GOALS.items():
+        ratio = statistics.median(timings[name].over(own))
+        print(goal("a training step is", wanted, ratio, "×", f"as fast as that of {called}", least=True))
 
 
 if __name__ == "__main__":
