@@ -26,6 +26,7 @@ from nexus_tui.tui.launcher import Launcher, LaunchError, TrainingSession
 from nexus_tui.tui.marks import Marks
 from nexus_tui.tui.safe import plain
 from nexus_tui.tui.screen import ModeScreen, perform
+from nexus_tui.tui.view import ViewFile
 
 if TYPE_CHECKING:
     from nexus_tui.runs.run import Run
@@ -108,7 +109,10 @@ class NexusApp(App[str]):
         sampling_share: float = SAMPLING_SHARE,
     ) -> None:
         super().__init__()
-        theme.register(self, theme_name)
+        self._view_file = ViewFile(runs_folder)
+        self.view, self._view_said = self._view_file.load()
+        """How everything is arranged: set its attributes, and it is kept."""
+        theme.register(self, theme_name, self.view.theme)
         self.runs_folder = runs_folder
         self.clock = clock
         self.loaded = False
@@ -157,6 +161,8 @@ class NexusApp(App[str]):
         if opened:
             await self.switch_mode("training")
         self._news()
+        if self._view_said:
+            self.say(self._view_said, "warn")
         self.set_interval(TICK, self._tick)
         if self._preload:
             # A thread of its own: the loop's pool would have to be waited for when the app ends.
@@ -178,6 +184,8 @@ class NexusApp(App[str]):
             self.current.refresh()
 
     def _tick(self) -> None:
+        if said := self._view_file.look(self.view):
+            self.say(said, "warn")
         changed = self._watcher.tick(self.current) if self._watcher else False
         if self.session and not self.session.alive:
             self.session = None
@@ -197,7 +205,13 @@ class NexusApp(App[str]):
             screen.record_changed()
             screen.show_keys()
 
+    def on_unmount(self) -> None:
+        """Keep the view as it was left."""
+        self._view_file.save(self.view)
+
     def _colors_changed(self) -> None:
+        if not self.no_color:
+            self.view.theme = self.theme
         for screen in self.screen_stack:
             if isinstance(screen, ModeScreen):
                 screen.colors_changed()

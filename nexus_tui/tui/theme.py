@@ -221,8 +221,13 @@ def ansi_color() -> bool | None:
     return True if "NO_COLOR" in os.environ else None
 
 
-def register(app: App[Any], name: str | None = None) -> None:
+def register(app: App[Any], name: str | None = None, kept: str = "") -> None:
     """Give `app` these themes and choose one; NO_COLOR always gets the one without colour.
+
+    Args:
+        app: what is coloured.
+        name: the theme that is wanted; None: the one that was `kept`, if it still exists, else ours.
+        kept: the one chosen last time.
 
     Raises:
         ValueError: no theme is called `name`.
@@ -232,7 +237,7 @@ def register(app: App[Any], name: str | None = None) -> None:
     if app.no_color:
         app.theme = PLAIN.name
         return
-    chosen = name or DARK.name
+    chosen = name or (kept if kept in app.available_themes else DARK.name)
     if chosen not in app.available_themes:
         raise ValueError(
             f"There is no theme {chosen!r}; there are {', '.join(sorted(app.available_themes))}."
