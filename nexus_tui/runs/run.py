@@ -15,6 +15,7 @@ from nexus_tui.runs.columns import Table
 from nexus_tui.runs.lock import Holder, holder
 from nexus_tui.runs.record import TRAIN_STEPS, Branch, Evaluation, Record, Series, number
 from nexus_tui.runs.source import Source, Weights
+from nexus_tui.runs.summary import Summary, state_of, summarise
 
 __all__ = ["TRAIN_STEPS", "Branch", "Evaluation", "Run", "RunError", "Series"]
 
@@ -41,6 +42,7 @@ class Run:
         self._record = Record()
         self._checkpoints: dict[str, Checkpoint] = {}
         self._holder: Holder | None = None
+        self._summary: tuple[int, Summary] | None = None
         self.refresh()
 
     @classmethod
@@ -223,13 +225,22 @@ class Run:
 
         Of a run that this program does not train, how it ended, or `recorded`.
         """
-        if self._holder:
-            return "paused" if self._record.paused else "training"
-        if self._record.ended:
-            return self._record.ended.reason
-        if self.kind != "run":
-            return "recorded"
-        return "crashed" if self._record.started or len(self.steps) else "new"
+        record = self._record
+        ended = record.ended.reason if record.ended else ""
+        begun = record.started is not None or len(record.steps) > 0
+        return state_of(self._holder is not None, record.paused, ended, self.kind, begun)
+
+    @property
+    def paused(self) -> bool:
+        """Whether training was paused last, and not continued since."""
+        return self._record.paused
+
+    @property
+    def summary(self) -> Summary:
+        """The run in one record: what a list of runs says of it."""
+        if self._summary is None or self._summary[0] != self.revision:
+            self._summary = (self.revision, summarise(self))
+        return self._summary[1]
 
     def canonical(self) -> "np.ndarray[Any, np.dtype[np.bool_]]":
         """Which rows of `steps` led to the newest weights: [rows]. Their steps strictly rise."""

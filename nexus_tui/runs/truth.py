@@ -4,13 +4,19 @@ Never a running minimum in memory and never a file that training overwrites: a r
 forget. Only evaluations of one protocol (same windows, context and text) are ranked together.
 """
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from nexus_tui.runs.checkpoints import Checkpoint
-from nexus_tui.runs.run import Evaluation, Run
+from nexus_tui.runs.record import Evaluation
 from nexus_tui.runs.source import Weights
 from nexus_tui.runs.ties import CONFIDENCE, Difference, differences
+
+if TYPE_CHECKING:
+    from nexus_tui.runs.run import Run
 
 __all__ = ["CONFIDENCE", "Ranked", "best", "evaluated", "lowest", "ranking"]
 
