@@ -1,6 +1,5 @@
 """A training session: the thread that trains a run, owned by no screen."""
 
-import re
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -11,11 +10,10 @@ from nexus_tui.runs.averages import words
 from nexus_tui.runs.checkpoints import Checkpoint
 from nexus_tui.runs.journal import Journal
 from nexus_tui.runs.lock import RunLock
+from nexus_tui.runs.naming import NAME
 from nexus_tui.runs.run import Run, RunError
 from nexus_tui.training.control import Control, Stop
 from nexus_tui.training.memory import keep_freed_memory
-
-_NAME = re.compile(r"[^\W_][\w.+-]{0,99}")
 
 
 class SessionError(Exception):
@@ -48,7 +46,7 @@ class Session:
 
         `name` defaults to the preset's with the first free number. Raises SessionError.
         """
-        if name and not _NAME.fullmatch(name):
+        if name and not NAME.fullmatch(name):
             raise SessionError(f"{name!r} cannot name a run; use letters, digits and . _ + - (100 at most).")
         _check_corpus(config)
         folder = runs_folder / name if name else _free_folder(runs_folder, config.preset or "run")
