@@ -1,8 +1,9 @@
 """Colours: two calm palettes, the terminal's own sixteen colours, and none at all.
 
 Colours carry meaning through *roles* (`live`, `best`, `warn`, …); screens name roles, never colours. Data
-colours are from Okabe and Ito (2008), "Color Universal Design", which stay apart for colour-blind eyes;
-series also differ in a sign, so that colour is never the only difference. Roles are CSS variables too:
+colours begin with those of Okabe and Ito (2008), "Color Universal Design". The eight of several series are
+searched for: any two stay apart, by 14 of CIEDE2000 at least, also for eyes that lack a kind of cone. Series
+differ in a sign as well, so that colour is never the only difference. Roles are CSS variables too:
 `color: $best;`.
 """
 
@@ -69,7 +70,7 @@ DARK = Palette(
         "cursor": "#9aa4b1",
         "note": "#cc79a7",
     },
-    ("#56b4e9", "#e69f00", "#2bb38a", "#cc79a7", "#f0e442", "#e8743b", "#4c8fd6", "#c8ccd2"),
+    ("#56b4e9", "#e69f00", "#458f64", "#b26c91", "#eaeaa3", "#d64417", "#7c63e5", "#95fbe7"),
 )
 
 LIGHT = Palette(
@@ -93,7 +94,7 @@ LIGHT = Palette(
         "cursor": "#626b77",
         "note": "#a8437c",
     },
-    ("#0072b2", "#b86e00", "#00795a", "#a8437c", "#8a6a00", "#c2410c", "#3c8fd0", "#4a4f57"),
+    ("#0072b2", "#b86e00", "#064936", "#84556d", "#a42e07", "#2c1e9d", "#799266", "#420b38"),
 )
 
 # Okabe–Ito merges on sixteen colours: the terminal's own 14, 11, 13, 15 and their neighbours stay apart.
