@@ -9,6 +9,7 @@ from nexus_tui.interop.trainer_state import STATE
 from nexus_tui.interop.transformers import TrainerRun, checkpoint_folders
 from nexus_tui.runs.run import Run, RunError
 from nexus_tui.runs.store import Runs
+from nexus_tui.runs.summaries import Summaries
 
 
 def open_run(path: Path) -> Run:
@@ -48,9 +49,13 @@ def open_foreign(path: Path) -> Run | None:
     return Run(path, reader(path)) if reader else None
 
 
-def all_runs(folder: Path, named: str = "") -> Runs:
-    """The runs of a folder, other tools' among them.
+def all_runs(folder: Path, named: str = "", summaries: Summaries | None = None) -> Runs:
+    """The runs of a folder, other tools' among them; with `summaries`, as `Runs` uses them.
 
     Documents with tables in them are runs only where somebody says so, as with `named`.
     """
-    return Runs(folder, open_foreign, lambda name: name == named or not name.lower().endswith(DOCUMENTS))
+
+    def wanted(name: str) -> bool:
+        return name == named or not name.lower().endswith(DOCUMENTS)
+
+    return Runs(folder, open_foreign, wanted, summaries)

@@ -1,5 +1,6 @@
 """Arrays that grow at the end without being copied each time."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,16 @@ class Column:
             self._data = np.concatenate([self._data, np.empty_like(self._data)])
         self._data[self._length] = value
         self._length += 1
+
+    def extend(self, values: "Sequence[float | None] | np.ndarray[Any, Any]") -> None:
+        """Add [n] values; None counts as NaN."""
+        end = self._length + len(values)
+        if end > len(self._data):
+            room = np.empty(max(end, 2 * len(self._data)), self._data.dtype)
+            room[: self._length] = self._data[: self._length]
+            self._data = room
+        self._data[self._length : end] = values
+        self._length = end
 
     def view(self) -> "np.ndarray[Any, Any]":
         """The values so far, read-only. A later append leaves an earlier view as it was."""
@@ -45,3 +56,8 @@ class Table:
         """Add one row; every column must be given."""
         for name, column in self._columns.items():
             column.append(values[name])
+
+    def extend(self, **values: "Sequence[float | None] | np.ndarray[Any, Any]") -> None:
+        """Add rows, [n] values a column; every column must be given."""
+        for name, column in self._columns.items():
+            column.extend(values[name])

@@ -6,14 +6,21 @@ readers and cut by the next writer; kinds of event that this version does not kn
 
 import contextlib
 import os
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 FORMAT = 1
 """Version of the journal's format, written in `started`."""
+
+_BATCH = 1 << 20
+"""Bytes that are read and decoded at once: the events of a long journal are never all in memory."""
+
+Count = Annotated[int, msgspec.Meta(ge=0, lt=1 << 53)]
+"""A number of steps or tokens; a line that claims another is kept as one that is not understood."""
 
 
 def now() -> datetime:
@@ -80,11 +87,11 @@ class StepEvent(Event, frozen=True):
     `tokens` trained on so far and `seconds` of this step are 0 where that is not on record.
     """
 
-    step: int
+    step: Count
     loss: float | None
     lr: float
     grad_norm: float | None = None
-    tokens: int = 0
+    tokens: Count = 0
     seconds: float = 0.0
 
 
@@ -137,7 +144,7 @@ class HeldoutEvent(Event, frozen=True):
 class MeasuredEvent(Event, frozen=True):
     """Any other numbers of a step, by name."""
 
-    step: int
+    step: Count
     values: dict[str, float | None]
 
 
@@ -242,6 +249,8 @@ AnyEvent = KnownEvent | UnknownEvent
 _known = msgspec.json.Decoder(KnownEvent)
 _fields = msgspec.json.Decoder(dict[str, Any])
 _encode = msgspec.json.Encoder().encode
+_DAMAGE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What is raised for a line that is none of ours."""
 
 
 def decode(line: bytes) -> AnyEvent | None:
@@ -249,13 +258,24 @@ def decode(line: bytes) -> AnyEvent | None:
     try:
         event: KnownEvent = _known.decode(line)
         return event
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except _DAMAGE:
         pass
     try:
         fields = _fields.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except _DAMAGE:
         return None
     return UnknownEvent(str(fields.get("event", "")), fields)
+
+
+def _decode_lines(data: bytes) -> tuple[list[AnyEvent], int]:
+    """The events of whole lines, and how many lines are damaged."""
+    try:
+        events: list[AnyEvent] = _known.decode_lines(data)
+        return events, 0
+    except _DAMAGE:  # line by line takes twice as long
+        lines = [line for line in data.splitlines() if line.strip()]
+        events = [event for line in lines if (event := decode(line)) is not None]
+        return events, len(lines) - len(events)
 
 
 class Journal:
@@ -336,23 +356,23 @@ class JournalReader:
 
     def read(self) -> list[AnyEvent]:
         """The events written since the last call. A missing or unreadable file has none."""
-        try:
-            with self.path.open("rb") as file:
-                stat = os.fstat(file.fileno())
-                if stat.st_size == self._offset:
-                    return []
-                self._identity = (stat.st_dev, stat.st_ino)
-                file.seek(self._offset)
-                data = file.read()
-        except OSError:
-            return []
-        whole = data.rfind(b"\n") + 1
-        self._offset += whole
-        events = []
-        for line in data[:whole].splitlines():
-            event = decode(line)
-            if event is not None:
-                events.append(event)
-            elif line.strip():
-                self.damaged += 1
-        return events
+        return [event for batch in self.batches() for event in batch]
+
+    def batches(self) -> Iterator[list[AnyEvent]]:
+        """What `read` gives, a megabyte of the file at a time. What was given is not given again."""
+        with contextlib.suppress(OSError), self.path.open("rb", buffering=0) as file:
+            stat = os.fstat(file.fileno())
+            if stat.st_size == self._offset:
+                return
+            self._identity = (stat.st_dev, stat.st_ino)
+            file.seek(self._offset)
+            rest = b""
+            while data := file.read(_BATCH):
+                data = rest + data
+                whole = data.rfind(b"\n") + 1
+                rest = data[whole:]
+                self._offset += whole
+                events, damaged = _decode_lines(data[:whole])
+                self.damaged += damaged
+                if events:
+                    yield events

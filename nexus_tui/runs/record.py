@@ -1,6 +1,7 @@
 """What a journal has said so far: columns, branches, evaluations, checkpoints; event after event."""
 
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,11 +17,49 @@ TRAIN_STEPS = 20
 
 @dataclass(frozen=True)
 class Series:
-    """One metric over a run: [points] each, in the order in which they were written."""
+    """One metric over a run: [points] each."""
 
     step: "np.ndarray[Any, np.dtype[np.int64]]"
     value: "np.ndarray[Any, np.dtype[np.float64]]"
     branch: "np.ndarray[Any, np.dtype[np.int32]]"
+
+    def sorted(self) -> "Series":
+        """By branch, then step; what is equal in both stays in order."""
+        order = np.lexsort((self.step, self.branch))
+        return Series(self.step[order], self.value[order], self.branch[order])
+
+    def and_then(self, other: "Series") -> "Series":
+        """These points, then the other's."""
+        return Series(
+            np.concatenate([self.step, other.step]),
+            np.concatenate([self.value, other.value]),
+            np.concatenate([self.branch, other.branch]),
+        )
+
+
+class Points:
+    """A metric that is measured beside the steps, as columns that grow."""
+
+    def __init__(self) -> None:
+        self._table = Table(step=np.int64, value=np.float64, branch=np.int32)
+        self._last = (0, 0)
+        """Branch and step of the newest."""
+        self.ordered = True
+        """Whether branch and step never fell."""
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    def extend(self, step: "np.ndarray[Any, Any]", value: "np.ndarray[Any, Any]", branch: int) -> None:
+        """Add points, [n] each, in the order in which they were written."""
+        rising = self._last <= (branch, int(step[0])) and bool((step[1:] >= step[:-1]).all())
+        self.ordered = self.ordered and rising
+        self._last = (branch, int(step[-1]))
+        self._table.extend(step=step, value=value, branch=np.full(len(step), branch, np.int32))
+
+    def series(self) -> Series:
+        """All of them, as they were written; without a copy."""
+        return Series(self._table["step"], self._table["value"], self._table["branch"])
 
 
 @dataclass(frozen=True)
@@ -97,8 +136,8 @@ class Record:
     samples: list[j.SampledEvent] = field(default_factory=list)
     claims: list[j.ClaimedEvent] = field(default_factory=list)
     heldout: list[j.HeldoutEvent] = field(default_factory=list)
-    measured: dict[str, list[tuple[int, float, int]]] = field(default_factory=dict)
-    """By metric: step, value, branch."""
+    measured: dict[str, Points] = field(default_factory=dict)
+    """By metric."""
     log: list[j.AnyEvent] = field(default_factory=list)
     """Every event but steps, other measurements and activities, in order."""
     started: j.StartedEvent | None = None
@@ -106,29 +145,62 @@ class Record:
     paused: bool = False
     activity: str = ""
 
-    def take(self, event: j.AnyEvent) -> None:
-        """Let one event tell."""
-        branch = self.branches[-1].index
-        if isinstance(event, j.StepEvent):
-            self.steps.append(
-                step=event.step,
-                loss=number(event.loss),
-                lr=event.lr,
-                grad_norm=number(event.grad_norm),
-                tokens=event.tokens,
-                seconds=event.seconds,
-                time=event.time.timestamp(),
-                branch=branch,
+    def take(self, events: Iterable[j.AnyEvent]) -> None:
+        """Let events tell, in order. Steps and measurements, which are most of them, are taken together."""
+        steps: list[j.StepEvent] = []
+        measured: list[j.MeasuredEvent] = []
+        for event in events:
+            if isinstance(event, j.StepEvent):
+                steps.append(event)
+                self.activity = ""
+            elif isinstance(event, j.MeasuredEvent):
+                measured.append(event)
+            elif isinstance(event, j.ActivityEvent):
+                self.activity = event.activity
+            else:
+                self._step(steps)
+                self._measure(measured)
+                steps, measured = [], []
+                self._happen(event)
+        self._step(steps)
+        self._measure(measured)
+
+    def _step(self, events: Sequence[j.StepEvent]) -> None:
+        if events:
+            self.steps.extend(
+                step=[event.step for event in events],
+                loss=[event.loss for event in events],
+                lr=[event.lr for event in events],
+                grad_norm=[event.grad_norm for event in events],
+                tokens=[event.tokens for event in events],
+                seconds=[event.seconds for event in events],
+                time=[event.time.timestamp() for event in events],
+                branch=[self.branches[-1].index] * len(events),
             )
-            self.activity = ""
+
+    def _measure(self, events: Sequence[j.MeasuredEvent]) -> None:
+        kinds = {tuple(event.values) for event in events}
+        if len(kinds) == 1:  # nearly always, and three times as fast
+            step = np.array([event.step for event in events], np.int64)
+            values = np.array([list(event.values.values()) for event in events], np.float64)
+            for name, column in zip(kinds.pop(), values.T, strict=True):
+                self._put(name, step, column)
             return
-        if isinstance(event, j.ActivityEvent):
-            self.activity = event.activity
-            return
-        if isinstance(event, j.MeasuredEvent):
+        columns: dict[str, tuple[list[int], list[float | None]]] = {}
+        for event in events:
             for name, value in event.values.items():
-                self.measured.setdefault(name, []).append((event.step, number(value), branch))
-            return
+                steps, numbers = columns.setdefault(name, ([], []))
+                steps.append(event.step)
+                numbers.append(value)
+        for name, (steps, numbers) in columns.items():
+            self._put(name, np.array(steps, np.int64), np.array(numbers, np.float64))
+
+    def _put(self, name: str, step: "np.ndarray[Any, Any]", value: "np.ndarray[Any, Any]") -> None:
+        self.measured.setdefault(name, Points()).extend(step, value, self.branches[-1].index)
+
+    def _happen(self, event: j.AnyEvent) -> None:
+        """Let any other event tell."""
+        branch = self.branches[-1].index
         self.log.append(event)
         match event:
             case j.StartedEvent():

@@ -3,9 +3,10 @@
 import contextlib
 import math
 import tomllib
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -13,12 +14,17 @@ from nexus_tui.runs import journal as j
 from nexus_tui.runs.checkpoints import Checkpoint, CheckpointError, open_checkpoint
 from nexus_tui.runs.columns import Table
 from nexus_tui.runs.lock import Holder, holder
+from nexus_tui.runs.reading import CHECKPOINTS, CONFIG, JOURNAL, Reading, Signature, signature
 from nexus_tui.runs.record import TRAIN_STEPS, Branch, Evaluation, Record, Series, number
 from nexus_tui.runs.source import Source, Weights
 from nexus_tui.runs.summary import Summary, state_of, summarise
 
+if TYPE_CHECKING:
+    from nexus_tui.runs.summaries import Summaries
+
 __all__ = ["TRAIN_STEPS", "Branch", "Evaluation", "Run", "RunError", "Series"]
 
+T = TypeVar("T")
 _STEP_METRICS = ("loss", "lr", "grad_norm")
 
 
@@ -27,32 +33,39 @@ class RunError(Exception):
 
 
 class Run:
-    """One run, read from its folder.
+    """One run, read from its folder once something is asked that only its journal knows.
 
-    `refresh` reads what the journal has grown by; everything else answers from memory. `revision` changes
-    whenever something on record did, so a screen that has drawn it has nothing to do.
+    `refresh` looks whether anything is new; everything else answers from memory. `revision` changes whenever
+    something on record did, so a screen that has drawn it has nothing to do.
     """
 
-    def __init__(self, folder: Path, source: Source | None = None) -> None:
-        """A run of ours in a folder, or whatever `source` reads there."""
+    def __init__(
+        self, folder: Path, source: Source | None = None, summaries: "Summaries | None" = None
+    ) -> None:
+        """A run of ours in a folder, or whatever `source` reads there; no file is looked at yet.
+
+        With `summaries`, what a list needs is had from there as long as nothing else is asked.
+        """
         self.folder = folder
         self.revision = 0
         self._source = source
-        self._reader: Source | j.JournalReader = source or j.JournalReader(folder / "journal.jsonl")
-        self._record = Record()
+        self._summaries = summaries
+        self._reading: Reading | None = None
+        self._signature: Signature | None = Signature() if source else None
+        """As of the last look at the folder; None before the first. Of another tool's run there is none."""
         self._checkpoints: dict[str, Checkpoint] = {}
         self._holder: Holder | None = None
         self._summary: tuple[int, Summary] | None = None
-        self.refresh()
+        self._made: dict[str | None, tuple[object, Any]] = {}
 
     @classmethod
     def open(cls, folder: Path) -> "Run":
         """Open a run. Raises RunError if the folder has no journal."""
-        if not (folder / "journal.jsonl").is_file():
-            raise RunError(f"{folder} is no run: it has no journal.jsonl.")
+        if not (folder / JOURNAL).is_file():
+            raise RunError(f"{folder} is no run: it has no {JOURNAL}.")
         return cls(folder)
 
-    @property
+    @cached_property
     def name(self) -> str:
         """The folder's name, or what its source calls it."""
         return self._source.name if self._source else self.folder.resolve().name
@@ -62,6 +75,8 @@ class Run:
         """`run`, `recorded` (put on record from elsewhere, without weights), or another tool's name."""
         if self._source:
             return self._source.kind
+        if self._listed:
+            return self.summary.kind
         return self.started.kind if self.started else "run"
 
     @property
@@ -74,8 +89,8 @@ class Run:
         """The tables of run.toml, or what the source says; empty if there is none or it cannot be read."""
         if self._source:
             return self._source.config
-        with contextlib.suppress(OSError, tomllib.TOMLDecodeError, UnicodeDecodeError):
-            return tomllib.loads((self.folder / "run.toml").read_text("utf-8"))
+        with contextlib.suppress(OSError, ValueError, RecursionError):
+            return tomllib.loads((self.folder / CONFIG).read_text("utf-8"))
         return {}
 
     def setting(self, key: str, default: Any = None) -> Any:
@@ -85,6 +100,30 @@ class Run:
         return content.get(name, default) if isinstance(content, dict) else default
 
     # What is on record -----------------------------------------------------------------------------------
+
+    @property
+    def is_read(self) -> bool:
+        """Whether the journal was read, so that everything is in memory."""
+        return self._reading is not None
+
+    def read(self) -> None:
+        """Read the journal now, unless it was read."""
+        self._read()
+
+    @property
+    def _record(self) -> Record:
+        return self._read().record
+
+    def _read(self) -> Reading:
+        if self._reading is None:
+            self._ensure_seen()
+            self._reading = Reading(self._source or j.JournalReader(self.folder / JOURNAL))
+            self._read_on(self._reading)
+        return self._reading
+
+    def _ensure_seen(self) -> None:
+        if self._signature is None:
+            self.refresh()
 
     @property
     def steps(self) -> Table:
@@ -119,6 +158,9 @@ class Run:
     @property
     def metrics(self) -> list[str]:
         """The metrics that `series` knows, the usual ones first."""
+        return list(self._once(None, self._metrics))
+
+    def _metrics(self) -> list[str]:
         names = [name for name in _STEP_METRICS if np.isfinite(self.steps[name]).any()]
         if self.evaluations:
             names += ["validation_loss"]
@@ -130,11 +172,22 @@ class Run:
     def series(self, metric: str) -> Series:
         """One of `metrics`; empty for any other name. Losses in nats per token where the run is ours.
 
-        Averages are not in it.
+        Averages are not in it. It is made once, and again when there is something new.
         """
-        steps = self.steps
+        return self._once(metric, lambda: self._series(metric))
+
+    def _series(self, metric: str) -> Series:
         if metric in _STEP_METRICS:
-            return Series(steps["step"], steps[metric].astype(np.float64), steps["branch"])
+            return Series(self.steps["step"], self.steps[metric], self.steps["branch"])
+        evaluated, measured = self._evaluated(metric), self._record.measured.get(metric)
+        if measured is None:
+            return evaluated.sorted()
+        if not len(evaluated.step):
+            return measured.series() if measured.ordered else measured.series().sorted()
+        return evaluated.and_then(measured.series()).sorted()
+
+    def _evaluated(self, metric: str) -> Series:
+        """What evaluations say of a metric."""
         if metric in ("validation_loss", "bits_per_byte"):
             attribute = "loss" if metric == "validation_loss" else metric
             points = [(e.step, getattr(e, attribute), e.branch) for e in self.trained]
@@ -143,10 +196,23 @@ class Run:
                 (e.step, number(e.event.metrics[metric]), e.branch)
                 for e in self.trained
                 if metric in e.event.metrics
-            ] + self._record.measured.get(metric, [])
-        points.sort(key=lambda point: (point[2], point[0]))
+            ]
         step, value, branch = zip(*points, strict=True) if points else ((), (), ())
         return Series(np.array(step, np.int64), np.array(value, np.float64), np.array(branch, np.int32))
+
+    def _once(self, name: str | None, make: Callable[[], T]) -> T:
+        """What `make` gave for a metric, or for all (None), when the record was as it is now, or gives."""
+        record = self._record
+        measured = record.measured.get(name) if name is not None else None
+        now = (
+            len(record.steps),
+            len(record.evaluations),
+            len(record.measured) if measured is None else len(measured),
+        )
+        if name not in self._made or self._made[name][0] != now:
+            self._made[name] = (now, make())
+        made: T = self._made[name][1]
+        return made
 
     @property
     def log(self) -> list[j.AnyEvent]:
@@ -166,6 +232,7 @@ class Run:
     @property
     def checkpoints(self) -> dict[str, Checkpoint]:
         """By name: the saved checkpoints whose files are there with the right sizes."""
+        self._read()
         return self._checkpoints
 
     @property
@@ -178,7 +245,7 @@ class Run:
 
         `elsewhere` is believed: of a recorded run, whatever was saved.
         """
-        if checkpoint in self._checkpoints:
+        if checkpoint in self.checkpoints:
             return "here"
         if self._source:
             return self._source.weights(checkpoint)
@@ -189,7 +256,7 @@ class Run:
         """Where the weights of a checkpoint are, if they are here."""
         if self._source:
             return self._source.weights_path(checkpoint)
-        kept = self._checkpoints.get(checkpoint)
+        kept = self.checkpoints.get(checkpoint)
         return kept.path if kept else None
 
     @property
@@ -212,11 +279,12 @@ class Run:
     @property
     def activity(self) -> str:
         """What the trainer does besides steps, such as `evaluating`; empty while it steps or is gone."""
-        return self._record.activity if self._holder else ""
+        return self._record.activity if self.holder else ""
 
     @property
     def holder(self) -> Holder | None:
         """The process that trains the run, as of the last refresh."""
+        self._ensure_seen()
         return self._holder
 
     @property
@@ -225,10 +293,13 @@ class Run:
 
         Of a run that this program does not train, how it ended, or `recorded`.
         """
+        held = self.holder is not None
+        if self._listed:
+            return self.summary.state(held)
         record = self._record
         ended = record.ended.reason if record.ended else ""
         begun = record.started is not None or len(record.steps) > 0
-        return state_of(self._holder is not None, record.paused, ended, self.kind, begun)
+        return state_of(held, record.paused, ended, self.kind, begun)
 
     @property
     def paused(self) -> bool:
@@ -239,8 +310,43 @@ class Run:
     def summary(self) -> Summary:
         """The run in one record: what a list of runs says of it."""
         if self._summary is None or self._summary[0] != self.revision:
-            self._summary = (self.revision, summarise(self))
+            found: Summary | None
+            if self._listed:
+                found = self._summaries.of(self.folder, self.signature) if self._summaries else None
+                if found is None:  # it is being read, and comes soon
+                    return Summary(self.name, known=False)
+            else:
+                found = summarise(self)
+            self._summary = (self.revision, found)
         return self._summary[1]
+
+    @property
+    def signature(self) -> Signature:
+        """What told at the last look whether its files have changed; zeros for another tool's run."""
+        self._ensure_seen()
+        return self._signature or Signature()
+
+    @property
+    def size(self) -> int:
+        """Bytes of the journal at the last look; 0 for another tool's run."""
+        return self.signature.journal.size
+
+    @property
+    def summarised(self) -> bool:
+        """Whether `summary` is at hand, and of the files as they were at the last look."""
+        return not self._listed or bool(
+            self._summaries and self._summaries.current(self.folder, self.signature)
+        )
+
+    @property
+    def gone(self) -> bool:
+        """Whether its journal was not there at the last look. Another tool's run goes with its file."""
+        return self._source is None and not self.signature.journal.inode
+
+    @property
+    def _listed(self) -> bool:
+        """Whether nothing was asked yet that a list does not ask: its summary answers."""
+        return self._summaries is not None and self._reading is None and self._source is None
 
     def canonical(self) -> "np.ndarray[Any, np.dtype[np.bool_]]":
         """Which rows of `steps` led to the newest weights: [rows]. Their steps strictly rise."""
@@ -290,14 +396,14 @@ class Run:
         """
         found = [
             checkpoint
-            for name, checkpoint in self._checkpoints.items()
+            for name, checkpoint in self.checkpoints.items()
             if str(which) == name or (str(which) == str(checkpoint.step) and not self.averaged(name))
         ]
         if not found:
             for name in (str(which), f"step_{which}"):
                 if damage := self.damage(name):
                     raise RunError(damage)
-            names = [n if self.averaged(n) else str(kept.step) for n, kept in self._checkpoints.items()]
+            names = [n if self.averaged(n) else str(kept.step) for n, kept in self.checkpoints.items()]
             kept = ", ".join(names) or "none"
             raise RunError(f"{self.name} keeps no checkpoint {which}; it has: {kept}.")
         return max(
@@ -306,8 +412,8 @@ class Run:
 
     def damage(self, checkpoint: str) -> str:
         """What is wrong with a checkpoint's files, which one, and what to do; empty if nothing is known."""
-        path = self.folder / "checkpoints" / checkpoint
-        if checkpoint in self._checkpoints or "/" in checkpoint or not (path / "manifest.json").is_file():
+        path = self.folder / CHECKPOINTS / checkpoint
+        if checkpoint in self.checkpoints or "/" in checkpoint or not (path / "manifest.json").is_file():
             return ""
         try:
             open_checkpoint(path)
@@ -319,9 +425,9 @@ class Run:
         """The kept checkpoint that training saved last: never an average, which it cannot go on from."""
         return next(
             (
-                self._checkpoints[name]
+                self.checkpoints[name]
                 for name in reversed(self._record.saved)
-                if name in self._checkpoints and not self.averaged(name)
+                if name in self.checkpoints and not self.averaged(name)
             ),
             None,
         )
@@ -339,22 +445,44 @@ class Run:
     # Keeping up ------------------------------------------------------------------------------------------
 
     def refresh(self) -> bool:
-        """Read what is new. Returns whether anything changed."""
-        if self._reader.replaced():
-            self._reader = self._reader.again()
-            self._source = None if isinstance(self._reader, j.JournalReader) else self._reader
-            self._record = Record()
-            self.__dict__.pop("config", None)
-        events = self._reader.read()
-        for event in events:
-            self._record.take(event)
-        now_held = None if self._source else holder(self.folder)
-        changed = bool(events) or now_held != self._holder
-        self._holder = now_held
-        if changed or not self.revision:
-            self._look_at_checkpoints()
+        """Look whether anything is new, and read it if the rest was read. Returns whether anything was."""
+        news, held = self._look(), self._holder
+        self._holder = None if self._source else holder(self.folder)
+        if news and self._reading:
+            self._read_on(self._reading)
+        if news or self._holder != held:
             self.revision += 1
-        return changed
+            return True
+        return False
+
+    def adopt(self, other: "Run") -> None:
+        """Take over what another Run of this folder has read, maybe in a thread; that one is used no more."""
+        if self._reading is None:
+            self._reading, self._checkpoints = other._read(), other._checkpoints
+            self.refresh()
+            self.touch()
+
+    def touch(self) -> None:
+        """Something about the run became known that was on record before."""
+        self.revision += 1
+
+    def _look(self) -> bool:
+        """Whether the files have changed since the last look, by their times and sizes."""
+        if self._source:
+            return self._source.replaced()
+        before, self._signature = self._signature, signature(self.folder)
+        if before is None or before.config != self._signature.config:
+            self.__dict__.pop("config", None)
+        return before != self._signature
+
+    def _read_on(self, reading: Reading) -> None:
+        record = reading.record
+        reading.go_on()
+        if reading.record is not record:
+            self._made.clear()
+        if not isinstance(reading.reader, j.JournalReader):
+            self._source = reading.reader
+        self._look_at_checkpoints()
 
     def _look_at_checkpoints(self) -> None:
         if self._source:
@@ -362,7 +490,7 @@ class Run:
         found = {}
         for name in self._record.saved:
             with contextlib.suppress(CheckpointError):
-                path = self.folder / "checkpoints" / name
+                path = self.folder / CHECKPOINTS / name
                 known = self._checkpoints.get(name)
                 found[name] = known if known and path.exists() else open_checkpoint(path)
         self._checkpoints = found

@@ -8,7 +8,9 @@ from pathlib import Path
 from nexus_tui.resources import resource
 from nexus_tui.runs import truth
 from nexus_tui.runs.checkpoints import Checkpoint
+from nexus_tui.runs.reading import JOURNAL, stamp
 from nexus_tui.runs.run import Run, RunError
+from nexus_tui.runs.summaries import Summaries
 
 
 def runs_folder(folder: Path | None = None) -> Path:
@@ -21,46 +23,80 @@ Opener = Callable[[Path], Run | None]
 
 
 class Runs:
-    """All runs of a folder, opened once and kept; `refresh` notices new and deleted ones."""
+    """All runs of a folder, made once and kept; a run's journal is read when something is asked of it."""
 
     def __init__(
-        self, folder: Path, foreign: Opener | None = None, listed: Callable[[str], bool] = bool
+        self,
+        folder: Path,
+        foreign: Opener | None = None,
+        listed: Callable[[str], bool] = bool,
+        summaries: Summaries | None = None,
     ) -> None:
-        """The runs of ours in a folder and, with `foreign`, those that it opens of the names `listed`."""
+        """The runs of ours in a folder and, with `foreign`, those that it opens of the names `listed`.
+
+        With `summaries`, what a list says of a run is had from there.
+        """
         self.folder = folder
         self.foreign = foreign
+        self.summaries = summaries
         self._listed = listed
-        self._open: dict[str, Run] = {}
+        self._known: dict[str, Run] = {}
         self._no_run: dict[str, int] = {}
         """By name: what was no run, and when it was changed last: asked again when it has been since."""
+        self._changed: dict[str, float] = {}
+        """By name: when another tool's run was changed last, epoch seconds."""
 
     def refresh(self) -> list[Run]:
         """Every run, up to date, the one with the newest journal first."""
-        found: dict[str, float] = {}
-        others: dict[str, os.stat_result] = {}
-        with contextlib.suppress(OSError):
-            for entry in os.scandir(self.folder):
-                try:
-                    found[entry.name] = Path(entry.path, "journal.jsonl").stat().st_mtime
-                except OSError:
+        self.find_new()
+        for run in list(self._known.values()):
+            run.refresh()
+        return self.runs()
+
+    def runs(self) -> list[Run]:
+        """Every run as of the last look at each, the one with the newest journal first."""
+        self._known = {name: run for name, run in self._known.items() if not run.gone}
+        newest = sorted(self._known, key=lambda name: -self._time(name))
+        return [self._known[name] for name in newest]
+
+    def find_new(self) -> bool:
+        """Look for folders and files that are new or gone. Whether any of a run of ours is.
+
+        Those of other tools are read when they are found.
+        """
+        found: set[str] = set()
+        before = set(self._known)
+        with contextlib.suppress(OSError), os.scandir(self.folder) as entries:
+            for entry in entries:
+                name = entry.name
+                run = self._known.get(name)
+                if run and not run.foreign:
+                    found.add(name)
+                elif stamp(Path(entry.path, JOURNAL)).inode:
+                    self._known[name] = Run(self.folder / name, summaries=self.summaries)
+                    found.add(name)
+                else:
                     with contextlib.suppress(OSError):
-                        others[entry.name] = entry.stat()
-        for name in found:
-            if name not in self._open:
-                self._open[name] = Run(self.folder / name)
-            else:
-                self._open[name].refresh()
-        for name, stat in others.items() if self.foreign else ():
-            if self._has_foreign(name, stat.st_mtime_ns):
-                found[name] = stat.st_mtime
-        self._open = {name: run for name, run in self._open.items() if name in found}
-        return [self._open[name] for name in sorted(found, key=lambda name: -found[name])]
+                        stat = entry.stat()
+                        if self.foreign and self._has_foreign(name, stat.st_mtime_ns):
+                            self._changed[name] = stat.st_mtime
+                            found.add(name)
+        self._known = {name: run for name, run in self._known.items() if name in found}
+        return before != found
+
+    def save_summaries(self) -> None:
+        """Keep the summaries that were read for the next start."""
+        if self.summaries:
+            self.summaries.save(list(self._known))
+
+    def _time(self, name: str) -> float:
+        run = self._known[name]
+        return self._changed[name] if run.foreign else run.signature.journal.time / 1e9
 
     def _has_foreign(self, name: str, changed: int) -> bool:
         """Whether an entry of the folder is another tool's run; it is open then, and up to date."""
-        known = self._open.get(name)
+        known = self._known.get(name)
         if known and known.foreign:
-            known.refresh()
             return True
         if (
             self.foreign is None
@@ -75,14 +111,14 @@ class Runs:
         if run is None:
             self._no_run[name] = changed
             return False
-        self._open[name] = run
+        self._known[name] = run
         return True
 
     def shipped(self) -> list[Run]:
         """The recorded runs that come with the program."""
         with contextlib.suppress(FileNotFoundError):
             folders = sorted(resource("assets", "runs").iterdir())
-            return [Run(folder) for folder in folders if (folder / "journal.jsonl").is_file()]
+            return [Run(folder) for folder in folders if (folder / JOURNAL).is_file()]
         return []
 
     def find(self, name: str) -> Run:
@@ -91,7 +127,7 @@ class Runs:
         Raises RunError if there is none.
         """
         for path in (self.folder / name, Path(name)):
-            if (path / "journal.jsonl").is_file():
+            if (path / JOURNAL).is_file():
                 return Run(path)
             if self.foreign and path.exists() and (run := self.foreign(path)):
                 return run

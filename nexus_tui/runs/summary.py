@@ -59,9 +59,13 @@ class Summary(msgspec.Struct, frozen=True, array_like=True):
     """
     config: dict[str, Any] = {}
     """As `Run.config`: its tables, and what stands beside them."""
+    known: bool = True
+    """False while the run's journal is being read: then only its name is known."""
 
     def state(self, held: bool) -> str:
         """The run's state, as `Run.state` has it; `held` says whether a living process trains it."""
+        if not self.known and not held:
+            return "unread"
         return state_of(held, self.paused, self.ended, self.kind, self.begun)
 
 
