@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -153,12 +154,11 @@ class NexusApp(App[str]):
         self.call_after_refresh(lambda: self.run_worker(self._begin(), exclusive=False))
 
     async def _begin(self) -> None:
-        self._watcher, self.shipped = await asyncio.to_thread(self._open_folder)
+        watcher, self.shipped, self.current = await asyncio.to_thread(self._open_folder)
+        watcher.fetcher.wake = partial(asyncio.get_running_loop().call_soon_threadsafe, self._tick)
+        self._watcher = watcher
         self.loaded = True
-        opened = next((run for run in self.runs if self._opened in (run.name, run.folder.name)), None)
-        live = next((run for run in self.runs if run.holder), None)
-        self.current = opened or live or next(iter([*self.runs, *self.shipped]), None)
-        if opened:
+        if self._opened and self.current and self._opened in (self.current.name, self.current.folder.name):
             await self.switch_mode("training")
         self._news()
         if self._view_said:
@@ -168,15 +168,21 @@ class NexusApp(App[str]):
             # A thread of its own: the loop's pool would have to be waited for when the app ends.
             threading.Thread(target=self._launcher.warm, name="warm").start()
 
-    def _open_folder(self) -> tuple[Watcher, list[Run]]:
+    def _open_folder(self) -> tuple[Watcher, list[Run], Run | None]:
         from nexus_tui.interop.opening import all_runs
+        from nexus_tui.runs.summaries import Summaries
         from nexus_tui.tui import run_look, run_row  # noqa: F401 (the list needs them next)
         from nexus_tui.tui.watch import Watcher
 
-        store = all_runs(self.runs_folder, self._opened)
-        watcher = Watcher(store)
+        store = all_runs(self.runs_folder, self._opened, Summaries(self.runs_folder, wait=False))
+        watcher, shipped = Watcher(store), store.shipped()
         watcher.look()
-        return watcher, store.shipped()
+        opened = (run for run in watcher.runs if self._opened in (run.name, run.folder.name))
+        live = (run for run in watcher.runs if run.holder)
+        current = next(chain(opened, live, watcher.runs, shipped), None)
+        if current:
+            current.read()
+        return watcher, shipped, current
 
     def look(self) -> None:
         """Read what is new of the run that is shown, now."""
@@ -206,8 +212,10 @@ class NexusApp(App[str]):
             screen.show_keys()
 
     def on_unmount(self) -> None:
-        """Keep the view as it was left."""
+        """Keep the view as it was left, and what was read for the list."""
         self._view_file.save(self.view)
+        if self._watcher:
+            self._watcher.close()
 
     def _colors_changed(self) -> None:
         if not self.no_color:

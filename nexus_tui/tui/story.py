@@ -21,6 +21,7 @@ STATES = {
     "failed": ("✗", "failed", "error"),
     "crashed": ("✗", "crashed", "error"),
     "recorded": ("○", "recorded", "muted"),
+    "unread": ("○", "reading", "faint"),
 }
 """Sign, word and role of every state of a run."""
 

@@ -1,17 +1,22 @@
 """The one place that looks at the disk: often at what is alive, rarely at the rest, and never for nothing."""
 
-import contextlib
-import os
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable
 
+from nexus_tui.runs.reading import JOURNAL, Stamp, stamp
 from nexus_tui.runs.run import Run
 from nexus_tui.runs.store import Runs
+from nexus_tui.tui.fetching import Fetcher
 
 IDLE = 2.0
-"""Seconds between looks at the folder."""
-
-_Signature = frozenset[tuple[str, int, int, bool]]
+"""Seconds from one round of looks at all runs to the next, where a round does not take longer."""
+A_TICK = 128
+"""Runs that are looked at in one tick: of thousands, each in its turn, so that no tick takes long."""
+AT_FIRST, AT_ONCE = 4 << 20, 1 << 18
+"""Bytes of journals that are read without a thread, at a look at everything and in a tick."""
+SMALL = 1 << 20
+"""A journal of no more bytes is read at once when its run is shown: 10 ms. Others are read in a thread."""
 
 
 class Watcher:
@@ -20,53 +25,96 @@ class Watcher:
     def __init__(self, store: Runs, clock: Callable[[], float] = time.monotonic) -> None:
         self.runs: list[Run] = []
         """Every run of the folder, newest journal first."""
+        self.fetcher = Fetcher(store)
         self._store = store
         self._clock = clock
-        self._seen: _Signature | None = None
-        self._looked = -IDLE
+        self._began = -IDLE
+        """When the present round of looks began."""
+        self._round: deque[Run] = deque()
+        """Runs that are still to be looked at in it."""
+        self._seen: dict[Run, tuple[Stamp, Stamp]] = {}
+        """What told of each run of ours that nothing happened: time and size of its folder and journal."""
+        self._live: set[Run] = set()
 
     def tick(self, *others: Run | None) -> bool:
         """Look if it is time; `others` are runs from elsewhere to watch too. True if anything changed."""
-        changed = False
-        if self._clock() - self._looked >= IDLE:
-            changed = self._look_at_folder(others)
-        for run in {*self.runs, *others}:
-            if run is not None and run.holder:
-                changed |= run.refresh()
-        return changed
+        changed = self.fetcher.take()
+        if not self._round and self._clock() - self._began >= IDLE:
+            changed |= self._begin_round(run for run in others if run is not None)
+        news = [run for run in self._next() if self._look_at(run)]
+        live = {run for run in {*self._live, *others} if run is not None and run.holder}
+        for run in live.difference(news):
+            changed |= run.refresh()
+        self._live = {run for run in live if run.holder}
+        if news:
+            self.runs = self._store.runs()
+            self._fill((run for run in news if not run.gone), AT_ONCE)
+        return changed or bool(news)
 
     def look(self) -> bool:
         """Look at everything now."""
-        self._seen = None
-        return self._look_at_folder(())
-
-    def _look_at_folder(self, others: tuple[Run | None, ...]) -> bool:
-        self._looked = self._clock()
-        changed = False
-        for run in {*others, *self.runs}:
-            if run is not None and (run.foreign or run not in self.runs):
-                changed |= run.refresh()
-        signature = self._signature()
-        if signature == self._seen:
-            return changed
-        self._seen = signature
         before = [(run, run.revision) for run in self.runs]
+        self._began = self._clock()
+        self._round.clear()
         self.runs = self._store.refresh()
-        return changed or before != [(run, run.revision) for run in self.runs]
+        self._seen = {run: _seen(run) for run in self.runs}
+        self._live = {run for run in self.runs if run.holder}
+        self._fill(self.runs, AT_FIRST)
+        return before != [(run, run.revision) for run in self.runs]
 
-    def _signature(self) -> _Signature:
-        """What tells that nothing happened: time and size of each journal, and whether it has a lock.
+    def at_hand(self, run: Run) -> bool:
+        """Whether a run can be shown at once. If not, it is being read, and a later tick brings it."""
+        if run.is_read or run.size <= SMALL:
+            return True
+        self.fetcher.open(run)
+        return False
 
-        Of what is no run of ours, its own time and size.
-        """
-        found = set()
-        with contextlib.suppress(OSError), os.scandir(self._store.folder) as entries:
-            for entry in entries:
-                with contextlib.suppress(OSError):
-                    own = entry.stat()
-                    found.add((entry.name, own.st_mtime_ns, own.st_size, False))
-                with contextlib.suppress(OSError):
-                    stat = os.stat(os.path.join(entry.path, "journal.jsonl"))  # noqa: PTH116, PTH118
-                    held = os.path.exists(os.path.join(entry.path, "lock"))  # noqa: PTH110, PTH118
-                    found.add((entry.name, stat.st_mtime_ns, stat.st_size, held))
-        return frozenset(found)
+    def close(self) -> None:
+        """Look no more."""
+        self.fetcher.close()
+
+    def _begin_round(self, others: Iterable[Run]) -> bool:
+        self._began = self._clock()
+        changed = self._store.find_new()
+        if changed:
+            self.runs = self._store.runs()
+            self._seen = {run: self._seen[run] for run in self.runs if run in self._seen}
+        known = set(self.runs)
+        self._round.extend([*self.runs, *(run for run in others if run not in known)])
+        return changed
+
+    def _next(self) -> Iterable[Run]:
+        return [self._round.popleft() for _ in range(min(A_TICK, len(self._round)))]
+
+    def _look_at(self, run: Run) -> bool:
+        """Whether anything about a run has changed since the last look at it."""
+        if run.foreign:
+            return run.refresh()
+        seen, before = _seen(run), self._seen.get(run)
+        if before == seen:
+            return False
+        self._seen[run] = seen
+        changed = run.refresh() or before is None
+        if run.holder:
+            self._live.add(run)
+        return changed
+
+    def _fill(self, runs: Iterable[Run], bytes: int) -> None:
+        """Read what the list needs of these and is not known: so many bytes now, the rest in a thread."""
+        later = []
+        for run in runs:
+            if run.holder and self.at_hand(run):
+                run.read()
+            elif not run.summarised:
+                bytes -= run.size
+                if bytes >= 0 and self._store.summaries:
+                    self._store.summaries.put(Run(run.folder))
+                    run.touch()
+                else:
+                    later.append(run)
+        self.fetcher.summarise(later)
+
+
+def _seen(run: Run) -> tuple[Stamp, Stamp]:
+    """Changes with what happens in a run's folder: a lock that comes or goes, an event in the journal."""
+    return stamp(run.folder), stamp(run.folder / JOURNAL)

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from nexus_tui.runs.store import Runs
+from nexus_tui.runs.summaries import Summaries
+from nexus_tui.tui import watch
 from nexus_tui.tui.app import TICK
 from nexus_tui.tui.watch import IDLE, Watcher
 from tests.tui.fake_runs import FakeRun
@@ -92,3 +94,45 @@ def test_a_deleted_folder_and_a_missing_one_are_no_error(folder: Path, clock: Cl
     clock.now += IDLE
     assert watcher.tick()
     assert watcher.runs == []
+
+
+def test_what_is_not_read_at_once_comes_from_a_thread(
+    folder: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "AT_FIRST", 0)
+    monkeypatch.setattr(watch, "SMALL", 0)
+    for name in "abc":
+        FakeRun(folder / name).train(5)
+    watcher = Watcher(Runs(folder, summaries=Summaries(folder, wait=False)), clock)
+    watcher.look()
+    run = watcher.runs[0]
+    fetched(watcher)
+    assert all(run.summary.step == 5 and run.state == "crashed" for run in watcher.runs)
+    assert not any(run.is_read for run in watcher.runs)
+    woken: list[bool] = []
+    watcher.fetcher.wake = lambda: woken.append(True)
+    assert not watcher.at_hand(run) and not watcher.at_hand(run)
+    fetched(watcher)
+    assert woken == [True] and watcher.at_hand(run) and run.is_read and not watcher.runs[1].is_read
+    watcher.close()
+
+
+def fetched(watcher: Watcher) -> None:
+    """Wait for what is being read, and take it."""
+    while watcher.fetcher.busy:
+        watcher.fetcher.take()
+
+
+def test_of_many_runs_a_tick_looks_at_some_and_a_round_at_all(
+    folder: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "A_TICK", 2)
+    made = [FakeRun(folder / name) for name in "abcde"]
+    watcher = Watcher(Runs(folder, summaries=Summaries(folder, wait=False)), clock)
+    watcher.look()
+    made[0].train(3)
+    made[4].train(3)
+    clock.now += IDLE
+    changed = [watcher.tick() for _ in range(4)]
+    assert changed[3] is False and 1 <= sum(changed) <= 2
+    assert sorted(run.name for run in watcher.runs if run.summary.step == 3) == ["a", "e"]
