@@ -22,7 +22,7 @@ from textual.screen import Screen
 from nexus_tui.training.control import Control
 from nexus_tui.tui import theme
 from nexus_tui.tui.keybar import KeyBar
-from nexus_tui.tui.keys import BY_ID, Where, bindings, keys_at
+from nexus_tui.tui.keys import BY_ID, Where, bindings, keys_at, keys_of
 from nexus_tui.tui.launcher import Launcher, LaunchError, TrainingSession
 from nexus_tui.tui.marks import Marks
 from nexus_tui.tui.safe import plain
@@ -381,7 +381,7 @@ class NexusApp(App[str]):
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """The command palette: every key of the table that can act on this screen, and the app's own few."""
         where = screen.WHERE if isinstance(screen, ModeScreen) else "everywhere"
-        for key in keys_at(where, "everywhere") if where != "everywhere" else keys_at(where):
+        for key in (*keys_of(where), *keys_at("everywhere")) if where != "everywhere" else keys_at(where):
             if not key.palette:
                 continue
             here = screen if isinstance(screen, ModeScreen) and key.where != "everywhere" else None

@@ -13,7 +13,7 @@ from textual.containers import Container
 from nexus_tui.tui import format
 from nexus_tui.tui.chart import Chart, Curve, Legend
 from nexus_tui.tui.evolution import AVERAGE, Sample
-from nexus_tui.tui.run_chart import RunPlot
+from nexus_tui.tui.metric_chart import MetricPlot
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class FigureChart(Chart):
 
     def __init__(self, figure: Figure) -> None:
         super().__init__(figure.title, figure.unit, format=figure.format, id=figure.id)
-        self._plot = RunPlot(self._plot.request)
+        self._plot = MetricPlot(self._plot.request)
 
 
 class EvolutionCharts(Container):

@@ -10,7 +10,7 @@ from textual.containers import Horizontal, VerticalScroll
 from textual.widgets import Static
 
 from nexus_tui.tui.dialogs import Dialog
-from nexus_tui.tui.keys import PARTS, Where, keys_at
+from nexus_tui.tui.keys import PARTS, Where, keys_of
 
 
 class HelpScreen(Dialog[None]):
@@ -53,7 +53,7 @@ class HelpScreen(Dialog[None]):
             if table.row_count:
                 table.add_row()
             table.add_row("", self.ink((title, "text!")))
-            for key in keys_at(place):
+            for key in keys_of(place):
                 if key.listed:
                     table.add_row(self.ink((key.written, "live!")), self.ink((key.help, "text")))
         return table

@@ -9,13 +9,16 @@ from textual.binding import Binding, BindingType
 from textual.keys import key_to_character
 
 Where = Literal[
-    "everywhere", "list", "runs", "training", "checkpoints", "compare", "playground", "grid", "evolution",
+    "everywhere", "list", "board", "runs", "training", "checkpoints", "compare", "playground", "grid", "evolution",
     "text", "options", "windows", "reading",
 ]  # fmt: skip
-"""Where a key acts: on every screen, in every list of rows, on one screen, or in a part of one."""
+"""Where a key acts: on every screen, in every list of rows, on every board of charts, on one screen, or in a part."""
 
 MODES: tuple[Where, ...] = ("runs", "training", "checkpoints", "compare", "playground")
 """The screens that have a number, in the order of their numbers."""
+
+SHARED: dict[Where, tuple[Where, ...]] = {"training": ("board",)}
+"""What a screen has keys of besides its own."""
 
 PARTS: dict[Where, dict[Where, str]] = {
     "compare": {"windows": "in the list of windows", "reading": "in the text of a window"},
@@ -100,6 +103,27 @@ TABLE: tuple[Key, ...] = (
     Key("list.page_up", "pageup", "page(-1)", "page up", "A screenful up.", "list", palette=False),
     Key("list.first", "home", "first", "first", "First row.", "list", palette=False),
     Key("list.last", "end", "last", "last", "Last row.", "list", palette=False),
+    # -- every board of charts --------------------------------------------------------------------------
+    Key("board.left", "left", "read(-1)", "read", "Read the curves at a crosshair, which goes from point to point.", "board", 6, "←→", palette=False),
+    Key("board.right", "right", "read(1)", "read right", "Move the crosshair to the right.", "board", sign="→", listed=False, palette=False),
+    Key("board.far_left", "shift+left", "read(-20)", "jump left", "Move the crosshair by twenty cells.", "board", sign="⇧←→", palette=False),
+    Key("board.far_right", "shift+right", "read(20)", "jump right", "Move the crosshair by twenty cells to the right.", "board", sign="⇧→", listed=False, palette=False),
+    Key("board.next", "tab,full_stop", "metric(1)", "next chart", "Put the next curve into the large chart.", "board", 7),
+    Key("board.previous", "shift+tab,comma", "metric(-1)", "chart before", "Put the curve before into the large chart.", "board", sign="⇧tab", listed=False),
+    Key("board.in", "z", "zoom(1)", "zoom", "Show half as much around the crosshair; Z twice as much.", "board", 8, "z Z"),
+    Key("board.out", "Z", "zoom(-1)", "zoom out", "Show twice as much.", "board", listed=False),
+    Key("board.earlier", "less_than_sign", "pan(-1)", "earlier", "Move what is shown to the left, or to the right.", "board", sign="< >"),
+    Key("board.later", "greater_than_sign", "pan(1)", "later", "Move what is shown to the right.", "board", sign=">", listed=False),
+    Key("board.live", "home", "live", "live", "No crosshair, and all of it: follow the newest step.", "board"),
+    Key("board.log", "y", "log", "log", "Logarithmic or linear values in the large chart.", "board", 9),
+    Key("board.axis", "x", "axis", "x axis", "Count steps, tokens, time or the time of day along the charts.", "board", 10),
+    Key("board.full", "f", "full", "full", "Nothing but the large chart; again for the rest.", "board", 11),
+    Key("board.smoother", "plus,equals_sign", "smooth(1)", "smoother", "Smooth noisy curves more, or less.", "board", sign="+ -"),
+    Key("board.rougher", "minus", "smooth(-1)", "less smooth", "Smooth noisy curves less.", "board", sign="-", listed=False),
+    Key("board.usual", "0", "smooth(0)", "usual smoothing", "Smooth noisy curves as suits their number of points.", "board"),
+    Key("board.lower", "left_square_bracket", "lower", "small charts", "Show or hide the small charts.", "board", sign="["),
+    Key("board.page_down", "pagedown", "page(1)", "more charts", "Other small charts, where there are more than fit.", "board"),
+    Key("board.page_up", "pageup", "page(-1)", "charts before", "The small charts before.", "board", listed=False),
     # -- runs -------------------------------------------------------------------------------------------
     Key("runs.open", "enter", "open", "open", "Open the run: its curves, checkpoints and samples.", "runs", 1),
     Key("runs.new", "n", "app.new_run", "new run", "Choose a model and a text, and train.", "runs", 2, palette=False),
@@ -115,24 +139,10 @@ TABLE: tuple[Key, ...] = (
     Key("training.evaluate", "e", "evaluate", "evaluate", "Save and evaluate this step.", "training", 3),
     Key("training.sample", "g", "sample", "sample", "Let this step's weights continue the fixed prompts.", "training", 4),
     Key("training.resume", "r", "resume", "resume", "Go on training from the newest checkpoint.", "training", 5),
-    Key("training.read_left", "left", "read(-1)", "read", "Read the curves at a crosshair.", "training", 6, "←→", palette=False),
-    Key("training.read_right", "right", "read(1)", "read right", "Move the crosshair to the right.", "training", sign="→", listed=False, palette=False),
-    Key("training.jump_left", "shift+left", "read(-20)", "jump left", "Move the crosshair by twenty cells.", "training", sign="⇧←→", palette=False),
-    Key("training.jump_right", "shift+right", "read(20)", "jump right", "Move the crosshair by twenty cells to the right.", "training", sign="⇧→", listed=False, palette=False),
-    Key("training.next", "tab", "metric(1)", "next chart", "Put the next curve into the large chart.", "training", 7),
-    Key("training.previous", "shift+tab", "metric(-1)", "chart before", "Put the curve before into the large chart.", "training", sign="⇧tab", listed=False),
-    Key("training.log", "y", "log", "log", "Logarithmic or linear values in the large chart.", "training", 8),
-    Key("training.axis", "x", "axis", "x axis", "Count steps, tokens or time along the charts.", "training", 9),
-    Key("training.full", "f", "full", "full", "Nothing but the large chart; again for the rest.", "training", 10),
-    Key("training.smoother", "plus,equals_sign", "smooth(1)", "smoother", "Smooth the training curve more, or less.", "training", sign="+ -"),
-    Key("training.rougher", "minus", "smooth(-1)", "less smooth", "Smooth the training curve less.", "training", sign="-", listed=False),
-    Key("training.raw", "0", "smooth(0)", "usual smoothing", "Smooth the training curve as usual.", "training"),
-    Key("training.lower", "left_square_bracket", "lower", "small charts", "Show or hide the small charts.", "training", sign="["),
     Key("training.side", "right_square_bracket", "side", "side column", "Show or hide checkpoints, samples and events.", "training", sign="]"),
-    Key("training.live", "home", "live", "live", "Stop reading; follow the newest step.", "training"),
-    Key("training.rate", "L", "rate", "learning rate", "Scale the learning rate from the next step on.", "training", 11),
-    Key("training.note", "m", "note", "note", "Keep a note at this step.", "training", 12),
-    Key("training.stop", "S", "stop", "stop", "Save a checkpoint and end training.", "training", 13),
+    Key("training.rate", "L", "rate", "learning rate", "Scale the learning rate from the next step on.", "training", 13),
+    Key("training.note", "m", "note", "note", "Keep a note at the crosshair's step, else at the newest.", "training", 12),
+    Key("training.stop", "S", "stop", "stop", "Save a checkpoint and end training.", "training", 14),
     Key("training.back", "escape", "back", "back", "Leave the crosshair, the full chart, then this screen.", "training", palette=False),
     # -- checkpoints ------------------------------------------------------------------------------------
     Key("checkpoints.sample", "enter", "sample", "sample", "Open the playground with this checkpoint.", "checkpoints", 1),
@@ -266,6 +276,11 @@ def keys_at(*places: Where) -> list[Key]:
     return [key for key in TABLE if key.where in places]
 
 
+def keys_of(where: Where) -> list[Key]:
+    """The keys of a screen: its own, then those that it shares."""
+    return [*keys_at(where), *keys_at(*SHARED.get(where, ()))]
+
+
 def footer_keys(where: Where, part: Where | None = None) -> list[Key]:
     """What the footer of a screen shows, most important first; what works everywhere comes last.
 
@@ -273,7 +288,9 @@ def footer_keys(where: Where, part: Where | None = None) -> list[Key]:
     """
     within = keys_at(part) if part else []
     covered = {name for key in within for name in key.keys.split(",")}
-    shown = [key for key in keys_at(where, "everywhere") if not covered & set(key.keys.split(","))]
+    shown = [
+        key for key in (*keys_of(where), *keys_at("everywhere")) if not covered & set(key.keys.split(","))
+    ]
     return sorted(
         (key for key in (*within, *shown) if key.rank),
         key=lambda key: (key.where == "everywhere", key.where != part, key.rank),
@@ -281,7 +298,7 @@ def footer_keys(where: Where, part: Where | None = None) -> list[Key]:
 
 
 def bindings(where: Where) -> list[BindingType]:
-    """Textual's bindings of a place; each calls `action_key` with the key's id, which says why if it cannot act."""
+    """Textual's bindings of a screen or a part; each calls `action_key` with the key's id, which says why if it cannot act."""
     return [
         Binding(
             key.keys,
@@ -292,6 +309,6 @@ def bindings(where: Where) -> list[BindingType]:
             tooltip=key.help,
             priority=False,
         )
-        for key in keys_at(where)
+        for key in keys_of(where)
         if key.keys
     ]

@@ -6,8 +6,8 @@ from textual.containers import Horizontal
 from nexus_tui.runs.run import Run
 from nexus_tui.tui.derived import best
 from nexus_tui.tui.lines import Lines
-from nexus_tui.tui.metrics import METRICS, RunCurves
-from nexus_tui.tui.run_chart import RunChart
+from nexus_tui.tui.metric_chart import MetricChart, Settings
+from nexus_tui.tui.run_curves import RunCurves
 from nexus_tui.tui.side import samples
 
 
@@ -21,7 +21,7 @@ class RunLook(Horizontal):
 
     def compose(self) -> ComposeResult:
         """Chart and samples."""
-        yield RunChart(METRICS[0])
+        yield MetricChart()
         yield Lines(id="samples")
 
     def show(self, run: Run | None) -> None:
@@ -39,7 +39,8 @@ class RunLook(Horizontal):
         if run is None or not self.size or (run.folder, run.revision, self.size) == self._drawn:
             return
         self._drawn = (run.folder, run.revision, self.size)
-        self.query_one(RunChart).draw_run(RunCurves(run, "step", best(run)))
+        curves = RunCurves(run, "step", best(run))
+        self.query_one(MetricChart).draw(curves, curves.metrics[0], Settings())
         self.call_after_refresh(self._write, run)
 
     def _write(self, run: Run) -> None:

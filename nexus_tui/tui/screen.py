@@ -8,7 +8,7 @@ from textual.dom import DOMNode
 from textual.screen import Screen
 
 from nexus_tui.tui.keybar import KeyBar
-from nexus_tui.tui.keys import BY_ID, Key, Where, keys_at
+from nexus_tui.tui.keys import BY_ID, Key, Where, keys_of
 
 if TYPE_CHECKING:
     from nexus_tui.tui.app import NexusApp
@@ -63,7 +63,7 @@ class ModeScreen(Screen[None]):
         bars = self.query(KeyBar)
         if not bars:  # not composed yet, or already taken down
             return
-        greyed = {key.id for key in keys_at(self.WHERE) if key.rank and self.why_not(key.method)}
+        greyed = {key.id for key in keys_of(self.WHERE) if key.rank and self.why_not(key.method)}
         bars.first().show(frozenset(greyed), self.escape_in_field if self.typing else "", self.part)
 
     @property

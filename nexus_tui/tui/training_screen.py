@@ -2,28 +2,23 @@
 
 from typing import ClassVar
 
-from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Container, Horizontal
+from textual.containers import Horizontal
 
 from nexus_tui.runs.journal import ControlledEvent, DeviceEvent
 from nexus_tui.runs.run import Run
 from nexus_tui.training import control as c
 from nexus_tui.tui import heading
-from nexus_tui.tui.chart import Chart
+from nexus_tui.tui.board import Board
+from nexus_tui.tui.board_screen import BoardScreen
 from nexus_tui.tui.derived import best, checkpoints
 from nexus_tui.tui.keybar import KeyBar
 from nexus_tui.tui.keys import bindings
 from nexus_tui.tui.lines import Lines
-from nexus_tui.tui.metrics import AXES, METRICS, Axis, RunCurves
 from nexus_tui.tui.pace import pace
-from nexus_tui.tui.run_chart import RunChart
-from nexus_tui.tui.screen import ModeScreen
+from nexus_tui.tui.run_curves import RunCurves
 from nexus_tui.tui.side import newest_event, side
-
-COARSE = 20
-"""Cells that shift moves the crosshair by."""
 
 
 def rate_scale(run: Run) -> float:
@@ -37,7 +32,7 @@ def rate_scale(run: Run) -> float:
     return 1.0
 
 
-class TrainingScreen(ModeScreen):
+class TrainingScreen(BoardScreen):
     """Status, progress, a large chart and small ones; checkpoints, samples and events at the side."""
 
     WHERE = "training"
@@ -47,23 +42,19 @@ class TrainingScreen(ModeScreen):
     def __init__(self) -> None:
         super().__init__()
         self._drawn: tuple[object, ...] = ()
-        self._axis: Axis = "step"
-        self._at: float | None = None
 
     def compose(self) -> ComposeResult:
         """Heading, charts and side column, newest event, keys."""
         yield Lines(id="heading")
         with Horizontal(id="body"):
-            with Container(id="charts"):
-                for metric in METRICS:
-                    yield RunChart(metric)
+            yield Board(self.nexus.view)
             yield Lines(id="side")
         yield Lines(id="news")
         yield KeyBar(self.WHERE)
 
     def on_mount(self) -> None:
-        """The first metric is large."""
-        self._arrange()
+        """As it was left."""
+        self.set_class("side" in self.nexus.view.closed, "-no-side")
 
     def on_resize(self) -> None:
         """Another size has room for something else."""
@@ -76,7 +67,7 @@ class TrainingScreen(ModeScreen):
         run = self.nexus.current
         if run is not None and (run.folder, run.revision) != self._drawn:
             if not self._drawn or run.folder != self._drawn[0]:
-                self._at = None
+                self.board.forget()
             self._redraw()
         elif run is None and self._drawn:
             self._redraw()
@@ -94,7 +85,7 @@ class TrainingScreen(ModeScreen):
             return
         self._drawn = (run.folder, run.revision)
         self._draw_text(run)
-        self._draw_charts(run)
+        self.show_curves()
 
     def _draw_text(self, run: Run) -> None:
         recent, now = pace(run), self.nexus.clock()
@@ -105,27 +96,6 @@ class TrainingScreen(ModeScreen):
         if column.size.width:
             column.show(side(run, checkpoints(run), column.size.width, column.size.height, now))
         self.query_one("#news", Lines).show([newest_event(run, best(run), width, now)])
-
-    def _draw_charts(self, run: Run) -> None:
-        curves = RunCurves(run, self._axis, best(run))
-        for chart in self._charts:
-            chart.draw_run(curves)
-
-    def _arrange(self) -> None:
-        """Which charts are seen depends on the order of the charts and on classes; the sheet says how."""
-        for place, chart in enumerate(self._charts):
-            chart.set_class(place == 0, "-large")
-            chart.set_class(place == 3, "-third")
-            chart.set_class(place > 3, "-spare")
-        self.call_after_refresh(self._redraw)
-
-    @property
-    def _charts(self) -> list[RunChart]:
-        return list(self.query(RunChart))
-
-    @property
-    def _large(self) -> RunChart:
-        return self._charts[0]
 
     # What can be had -------------------------------------------------------------------------------------
 
@@ -228,93 +198,32 @@ class TrainingScreen(ModeScreen):
 
     # Looking ---------------------------------------------------------------------------------------------
 
-    def action_metric(self, direction: int) -> None:
-        """Put another metric into the large chart; the others follow in their order."""
-        charts = self._charts
-        order = [metric.id for metric in METRICS]
-        wanted = order[(order.index(charts[0].metric.id) + direction) % len(order)]
-        rest = [id for id in order if id != wanted]
-        by_id = {chart.metric.id: chart for chart in charts}
-        container = self.query_one("#charts")
-        for place, id in enumerate([wanted, *rest]):
-            container.move_child(by_id[id], before=place)
-        self._arrange()
-
-    def action_log(self) -> None:
-        """Logarithmic or linear."""
-        self._large.log_y = not self._large.log_y
-        self._redraw()
-
-    def action_axis(self) -> None:
-        """The next of steps, tokens and time."""
-        self._axis = AXES[(AXES.index(self._axis) + 1) % len(AXES)]
-        self._at = None
-        self._point()
-        self._redraw()
-        self.nexus.say(
-            {
-                "step": "Along the charts: steps.",
-                "tokens": "Along the charts: tokens.",
-                "time": "Along the charts: time spent on steps.",
-            }[self._axis]
-        )
-
-    def action_smooth(self, direction: int) -> None:
-        """More, less, or as usual."""
-        for chart in self._charts:
-            if chart.metric.smooth:
-                chart.usual = not direction
-                if direction:
-                    chart.smoother(direction)
-        self._redraw()
-        value = next(chart.smoothing for chart in self._charts if chart.metric.smooth)
-        self.nexus.say(f"Smoothing {value:g}" if value else "No smoothing: every step as it was.")
-
-    def action_full(self) -> None:
-        """Only the large chart, or everything."""
-        self.toggle_class("-full")
-        self.call_after_refresh(self._redraw)
-
-    def action_lower(self) -> None:
-        """Show or hide the small charts."""
-        self.toggle_class("-no-lower")
-        self.call_after_refresh(self._redraw)
+    def show_curves(self) -> None:
+        """The curves of the current run."""
+        run = self.nexus.current
+        self.board.show(RunCurves(run, self.nexus.view.axis, best(run)) if run else None)
 
     def action_side(self) -> None:
         """Show or hide the side column."""
-        self.toggle_class("-no-side")
+        view = self.nexus.view
+        hidden = "side" in view.closed
+        view.closed = [one for one in view.closed if one != "side"] if hidden else [*view.closed, "side"]
+        self.set_class(not hidden, "-no-side")
         self.call_after_refresh(self._redraw)
 
-    def action_read(self, cells: int) -> None:
-        """Move the crosshair by so many cells of the large chart; it begins at the newest step."""
-        run, chart = self.nexus.current, self._large
-        view = chart.x_view
-        if run is None or not len(run.steps) or view is None:
-            return
-        end = RunCurves(run, self._axis, None).end
-        start = (end if self._at is None else self._at) or 0.0
-        self._at = min(max(start + cells * chart.x_step(), view[0]), min(view[1], end or view[1]))
-        self._point()
-
-    def action_live(self) -> None:
-        """No crosshair."""
-        self._at = None
-        self._point()
+    def action_full(self) -> None:
+        """Nothing but the large chart, or everything."""
+        super().action_full()
+        self.call_after_refresh(self._redraw)
 
     def action_back(self) -> None:
-        """Undo the nearest thing: crosshair, full chart, this screen."""
-        if self._at is not None:
-            self.action_live()
-        elif self.has_class("-full"):
+        """Undo the nearest thing: crosshair, window, full chart, this screen."""
+        board = self.board
+        if board.at is not None:
+            board.point(None)
+        elif board.window is not None:
+            board.live()
+        elif board.full:
             self.action_full()
         else:
             self.app.switch_mode("runs")
-
-    @on(Chart.Pointed)
-    def _pointed(self, event: Chart.Pointed) -> None:
-        self._at = event.x
-        self._point()
-
-    def _point(self) -> None:
-        for chart in self._charts:
-            chart.crosshair = self._at

@@ -142,6 +142,7 @@ async def test_ctrl_c_copies_what_is_selected_instead_of_leaving(make_app: Make,
 
 
 def _owner(where: str) -> list[type[Any]]:
+    from nexus_tui.tui.board_screen import BoardScreen
     from nexus_tui.tui.checkpoints_screen import CheckpointsScreen
     from nexus_tui.tui.compare_screen import CompareScreen
     from nexus_tui.tui.compare_windows import WindowList
@@ -157,6 +158,7 @@ def _owner(where: str) -> list[type[Any]]:
     screens: dict[str, type[Any]] = {
         "everywhere": NexusApp,
         "list": Listing,
+        "board": BoardScreen,
         "runs": RunsScreen,
         "training": TrainingScreen,
         "checkpoints": CheckpointsScreen,
@@ -182,7 +184,7 @@ def test_every_action_of_the_table_exists(key: keys.Key) -> None:
 def test_ids_are_unique_and_no_key_has_two_meanings_in_one_place() -> None:
     assert len({key.id for key in keys.TABLE}) == len(keys.TABLE)
     for where in ("everywhere", *keys.MODES, "text", "options", "windows", "reading"):
-        taken = [one for key in keys.keys_at(where) for one in key.keys.split(",")]
+        taken = [one for key in keys.keys_of(where) for one in key.keys.split(",")]
         assert len(taken) == len(set(taken)), where
 
 
@@ -190,7 +192,8 @@ SETTLED = {
     "everywhere": "1 2 3 4 5 question_mark ctrl+p q n",
     "runs": "enter slash r",
     "training": "p s e g L m S left right shift+left shift+right plus minus 0 y x f "
-    "left_square_bracket right_square_bracket home tab shift+tab r escape",
+    "z Z less_than_sign greater_than_sign left_square_bracket right_square_bracket home tab shift+tab r "
+    "escape",
     "checkpoints": "r v enter space c",
     "compare": "tab shift+tab enter space w escape",
     "playground": "ctrl+r ctrl+g ctrl+e ctrl+y escape w",
@@ -200,7 +203,7 @@ SETTLED = {
 
 @pytest.mark.parametrize("where", SETTLED)
 def test_the_table_has_the_keys_that_are_promised(where: keys.Where) -> None:
-    bound = {one for key in keys.keys_at(where) for one in key.keys.split(",")}
+    bound = {one for key in keys.keys_of(where) for one in key.keys.split(",")}
     assert set(SETTLED[where].split()) <= bound
 
 
@@ -233,7 +236,7 @@ async def test_help_lists_every_key_of_the_place(make_app: Make, folder: Path) -
         await ready(pilot)
         await press(pilot, "2", "question_mark")
         seen = " ".join(text(app).split())
-        for key in keys.keys_at("training", "everywhere"):
+        for key in keys.keys_at("training", "board", "everywhere"):
             if key.listed:
                 first = key.help.split()[:3]
                 assert f"{key.written} {' '.join(first)}" in seen
@@ -245,7 +248,7 @@ async def test_the_palette_lists_what_can_be_done_here(make_app: Make, folder: P
         await ready(pilot)
         await press(pilot, "2")
         titles = {command.title for command in app.get_system_commands(app.screen)}
-        for key in keys.keys_at("training", "everywhere"):
+        for key in keys.keys_at("training", "board", "everywhere"):
             assert isinstance(app.screen, ModeScreen)
             possible = key.where == "everywhere" or not app.screen.why_not(key.method)
             assert (key.title in titles) == (key.palette and possible), key.id

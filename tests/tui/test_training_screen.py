@@ -220,17 +220,16 @@ async def test_a_resume_that_cannot_be_says_why(make_app: Make, folder: Path, la
 async def test_tab_puts_every_curve_into_the_large_chart(make_app: Make, folder: Path) -> None:
     app = make_app(branched(folder / "run", until=1000))
     async with app.run_test(size=(120, 36)) as pilot:
-        screen = await opened(pilot)
+        board = (await opened(pilot)).board
         seen = []
-        for _ in range(5):
-            assert screen._large.size.width > 70
-            seen.append(screen._large.metric.id)
+        for _ in range(7):
+            assert board.charts[0].size.width > 70 and board.large is not None
+            seen.append(board.large.id)
             await press(pilot, "tab")
-        assert seen == ["loss", "perplexity", "rate", "gradient", "speed"]
-        assert screen._large.metric.id == "loss"
-        await press(pilot, "shift+tab")
-        assert screen._large.metric.id == "speed"
-        assert "speed tokens/s" in text(app)
+        assert seen == ["loss", "perplexity", "lr", "grad_norm", "speed", "gap", "bits_per_byte"]
+        assert text(app).splitlines()[3].startswith(" loss ")
+        await press(pilot, "comma", "comma")
+        assert "gap val – train" in text(app).splitlines()[3]
 
 
 async def test_the_crosshair_reads_and_home_is_live_again(make_app: Make, folder: Path) -> None:
@@ -240,7 +239,7 @@ async def test_the_crosshair_reads_and_home_is_live_again(make_app: Make, folder
         live = line(app, " loss ")
         await press(pilot, "left")
         near = line(app, " loss ")
-        assert "raw" in near and "@1," in near
+        assert "raw" in near and "step 1,400 · " in text(app)
         await press(pilot, "shift+left")
         far = line(app, " loss ")
         assert far != near
@@ -255,13 +254,13 @@ async def test_the_crosshair_reads_and_home_is_live_again(make_app: Make, folder
 async def test_full_hides_all_but_the_large_chart(make_app: Make, folder: Path) -> None:
     app = make_app(branched(folder / "run", until=1000))
     async with app.run_test(size=(120, 36)) as pilot:
-        screen = await opened(pilot)
-        width = screen._large.size.width
+        board = (await opened(pilot)).board
+        width = board.charts[0].size.width
         await press(pilot, "f")
-        assert screen._large.size.width > width and "checkpoints" not in text(app)
+        assert board.charts[0].size.width > width and "checkpoints" not in text(app)
         assert "perplexity" not in text(app)
         await press(pilot, "escape")
-        assert screen._large.size.width == width and "checkpoints" in text(app)
+        assert board.charts[0].size.width == width and "checkpoints" in text(app)
 
 
 async def test_side_and_small_charts_can_be_hidden(make_app: Make, folder: Path) -> None:
@@ -272,6 +271,7 @@ async def test_side_and_small_charts_can_be_hidden(make_app: Make, folder: Path)
         assert "samples at" not in text(app) and "perplexity" in text(app)
         await press(pilot, "left_square_bracket")
         assert "perplexity" not in text(app)
+        assert app.view.closed == ["side", "lower"]
         await press(pilot, "left_square_bracket", "right_square_bracket")
         assert "samples at" in text(app) and "perplexity" in text(app)
 
@@ -279,20 +279,24 @@ async def test_side_and_small_charts_can_be_hidden(make_app: Make, folder: Path)
 async def test_axes_and_smoothing(make_app: Make, folder: Path) -> None:
     app = make_app(branched(folder / "run", until=1000))
     async with app.run_test(size=(120, 36)) as pilot:
-        screen = await opened(pilot)
+        board = (await opened(pilot)).board
+        chart = board.charts[0]
         await press(pilot, "y")
-        assert screen._large.log_y and "nats/byte log" in text(app)
-        await press(pilot, "x")
-        assert screen._large.x_kind == "tokens"
+        assert chart.log_y and app.view.log == ["loss"] and "nats/byte log" in text(app)
+        await press(pilot, "left", "x")
+        seen = text(app)
+        assert chart.x_kind == "tokens" and "step 1,000" in seen, "the crosshair stays at its step"
         await press(pilot, "x", "x")
-        assert screen._large.x_kind == "step"
-        usual = screen._large.smoothing
+        assert chart.x_kind == "clock" and "step 1,000" in text(app)
+        await press(pilot, "x")
+        assert chart.x_kind == "step" and board.at == 1000
+        usual = chart.smoothing
         await press(pilot, "plus")
-        assert screen._large.smoothing > usual
+        assert chart.smoothing > usual
         await press(pilot, "minus", "minus")
-        assert screen._large.smoothing < usual
+        assert chart.smoothing < usual == 0.9 and app.view.smoothing == 0.8
         await press(pilot, "0")
-        assert screen._large.smoothing == usual
+        assert chart.smoothing == usual and app.view.smoothing is None
 
 
 async def test_a_new_step_reaches_the_screen(make_app: Make, folder: Path) -> None:
@@ -323,8 +327,8 @@ async def test_what_80_by_24_keeps(make_app: Make, folder: Path) -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         screen = await opened(pilot)
         lines = text(app).splitlines()
-        assert "● training" in lines[0] and "step" in lines[1] and lines[2].startswith(" loss ")
-        assert screen._large.size.height == 20
+        assert "● training" in lines[0] and "step" in lines[1] and lines[3].startswith(" loss ")
+        assert [chart.size.height for chart in screen.board.charts] == [19]
         assert "1,400 evaluated" in lines[22] and "p pause" in lines[23]
 
 

@@ -331,7 +331,7 @@ def steady_x(
     span = high - low
     if 0 <= low < 0.1 * high:
         low, span = 0.0, high
-    target = max(1.02 * span, least, abs(low) * 1e-6)
+    target = max(1.02 * span, least, abs(low) * 1e-9)
     power = 10.0 ** math.floor(math.log10(target))
     room = next(
         m * power for m in (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0) if m * power >= target

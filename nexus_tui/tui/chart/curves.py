@@ -47,7 +47,10 @@ class Mark(NamedTuple):
 
     x: float
     label: str = ""
+    """Written beside it, where there is room."""
     kind: Literal["resume", "note", "warn"] = "note"
+    text: str = ""
+    """Said of it where the crosshair stands."""
 
 
 @dataclass(slots=True, eq=False)

@@ -36,7 +36,7 @@ def write_title(frame: Frame, request: Request, entries: Sequence[Legend], *, at
     where = ""
     if at_crosshair and request.pointed is not None:
         where = f"@{request.pointed[0]}"
-    elif at_crosshair and request.crosshair is not None:
+    elif at_crosshair and request.crosshair is not None and request.placed:
         where = f"@{(request.x_format or place_format(request.x_kind))(request.crosshair)}"
     x = 0
     for text, look in fit(request.title, request.unit, where, entries, frame.width):

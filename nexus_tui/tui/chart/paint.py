@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -74,9 +75,12 @@ class Painter:
                 frame.write(line + below - 1, self.left + start, text, muted)
 
     def say(self, text: str) -> None:
-        """A quiet word in the middle."""
-        column = self.left + max(0, (self.x.width - len(text)) // 2)
-        self.frame.write(self.top + (self.y.rows - 1) // 2, column, text, Look("muted"))
+        """A quiet word in the middle, or a few lines of them."""
+        lines = textwrap.wrap(text, max(8, self.x.width - 4))[: self.y.rows]
+        first = self.top + max(0, (self.y.rows - len(lines)) // 2)
+        for row, line in enumerate(lines):
+            column = self.left + max(0, (self.x.width - len(line)) // 2)
+            self.frame.write(first + row, column, line, Look("muted"))
 
     def bad(self, layers: Sequence[Layer], below: int) -> None:
         """A cross on the x axis wherever a curve has unusable values."""
@@ -215,8 +219,8 @@ class Painter:
             frame.put(rows, column, signs.vertical, Look("faint"))
             frame.write(self.top, column, sign, Look(role))
             if mark.label:
-                stop = min(column + 1 + _MARK_LABEL, after - 1)
-                frame.write(self.top, column + 2, _cut(mark.label, stop - column - 2), Look("muted"), stop)
+                room = min(_MARK_LABEL - 1, after - column - 3)
+                frame.write(self.top, column + 2, _cut(mark.label, room), Look("muted"))
 
     def column(self, x: float) -> int:
         """Column of the frame in which a place lies."""
@@ -244,7 +248,7 @@ def _places(reduction: Reduction) -> Floats:
 
 
 def _cut(text: str, cells: int) -> str:
-    """Text shortened to `cells`, with an ellipsis if that cuts it; nothing where only that would remain."""
+    """Text shortened to `cells`, with an ellipsis if that cuts it; nothing where little would remain."""
     if len(text) <= cells:
         return text
-    return text[: cells - 1] + theme.glyphs().ellipsis if cells > 3 else ""
+    return text[: cells - 1] + theme.glyphs().ellipsis if cells >= 8 else ""

@@ -44,6 +44,10 @@ class Request:
     crosshair: float | None = None
     pointed: tuple[str, Legend] | None = None
     """What the title says at the crosshair, and of which place, where points share one; else readings."""
+    placed: bool = True
+    """Whether the title says where the crosshair stands."""
+    sentence: str = ""
+    """Why nothing is drawn, in the place of the curves."""
 
 
 @dataclass
@@ -83,13 +87,14 @@ class Plot:
         request = self.request
         layers, x, y = self._scale(width, rows)
         # Axes seldom move: they are kept and copied.
-        key = (x, None if self.empty else y, self.left, width, height, id(styles), theme.glyphs().ascii)
+        scale = (x, None if self.empty else y, self.left, width, height)
+        key = (*scale, request.sentence, id(styles), theme.glyphs().ascii)
         if self._axes is None or self._axes[0] != key:
             ground = Frame(width, height, styles)
             painter = Painter(ground, x, y, self.left, self.top)
             painter.axes(below, values=not self.empty)
             if self.empty:
-                painter.say("no values yet")
+                painter.say(request.sentence or "no values yet")
             self._axes = (key, ground)
         frame = self._axes[1].copy()
         painter = Painter(frame, x, y, self.left, self.top)
@@ -146,7 +151,10 @@ class Plot:
         ends = [end for end in ends if math.isfinite(end[0])]
         low = min((end[0] for end in ends), default=math.nan)
         high = max((end[1] for end in ends), default=math.nan)
-        least = 10.0 if self.request.x_kind in ("step", "time", "clock") else 1.0
+        kind = self.request.x_kind
+        least = 10.0 if kind in ("step", "time", "clock") else 1.0
+        if kind != "clock" and math.isfinite(low):  # labels of great counts need a difference to show
+            least = max(least, abs(low) * 1e-6)
         self._auto_x = steady_x(low, high, self._auto_x, least)
         return self._auto_x
 

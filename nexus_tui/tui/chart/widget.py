@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Sequence
 from typing import Any, ClassVar
 
@@ -65,6 +66,18 @@ class Chart(Widget):
             """The chart."""
             return self.chart
 
+    class Dragged(Message):
+        """The mouse drew the chart along by so many `cells`, and stands at a place now."""
+
+        def __init__(self, chart: Chart, x: float, cells: int) -> None:
+            super().__init__()
+            self.chart, self.x, self.cells = chart, x, cells
+
+        @property
+        def control(self) -> Chart:
+            """The chart."""
+            return self.chart
+
     class Zoomed(Message):
         """The wheel asks to zoom around a place: `steps` > 0 in, < 0 out."""
 
@@ -96,6 +109,7 @@ class Chart(Widget):
         self._strips: dict[int, Strip] = {}
         self._stale = True
         self._shown: Hashable = None
+        self._dragged = False
         request = self._plot.request
         request.title, request.unit, request.format, request.x_format = title, unit, format, x_format
         self.set_reactive(Chart.smoothing, smoothing)
@@ -112,6 +126,8 @@ class Chart(Widget):
         legend: Sequence[Legend | tuple[str, str, str]] | None = None,
         title: str | None = None,
         unit: str | None = None,
+        sentence: str = "",
+        placed: bool = True,
     ) -> None:
         """Show these curves from now on; repaints what differs, nothing if nothing does.
 
@@ -122,13 +138,19 @@ class Chart(Widget):
             band: forecast.
             legend: entries of the title line; None: every curve with its last value.
             title: another title than before; unit: another unit.
+            sentence: why nothing is drawn, in the place of the curves.
+            placed: say in the title where the crosshair stands.
         """
         request = self._plot.request
         request.curves, request.x_range, request.marks, request.band = curves, x_range, marks, band
+        request.sentence, request.placed = sentence, placed
         request.title = request.title if title is None else title
         request.unit = request.unit if unit is None else unit
         request.legend = None if legend is None else [Legend(*entry) for entry in legend]
-        asked = (x_range, tuple(marks), request.title, request.unit, legend and tuple(request.legend or ()))
+        asked = (
+            (x_range, tuple(marks), request.title, request.unit, legend and tuple(request.legend or ())),
+            (sentence, placed, self.smoothing, self.log_y, self.x_kind, self.crosshair),
+        )
         shown = (*asked, _print(band), tuple(_print_curve(curve) for curve in curves))
         if self._stale or shown != self._shown or not self._plot.knows(curves):
             self._shown = shown
@@ -148,6 +170,16 @@ class Chart(Widget):
         return self._plot.readings()
 
     @property
+    def plot(self) -> Plot:
+        """What draws the frames, and remembers what it has read; another one may be put in its place."""
+        return self._plot
+
+    @plot.setter
+    def plot(self, plot: Plot) -> None:
+        if plot is not self._plot:
+            self._plot, self._shown = plot, None
+
+    @property
     def x_view(self) -> tuple[float, float] | None:
         """Range of x on screen; None before the first drawing."""
         axis = self._plot.x
@@ -158,6 +190,11 @@ class Chart(Widget):
         axis = self._plot.x
         inside = axis is not None and self._plot.left <= cell < self._plot.left + axis.width
         return axis.place(cell - self._plot.left) if axis is not None and inside else None
+
+    def column(self, x: float) -> int | None:
+        """Column of the widget in which a place lies; None before the first drawing."""
+        axis = self._plot.x
+        return self._plot.left + math.floor(axis.cell(x)) if axis else None
 
     def x_step(self) -> float:
         """How far one cell is: a step of the crosshair."""
@@ -247,14 +284,20 @@ class Chart(Widget):
 
     # -- mouse --------------------------------------------------------------------------------------------
 
+    def on_mouse_down(self, _event: events.MouseDown) -> None:
+        """A click, or the beginning of a drag."""
+        self._dragged = False
+
     def on_click(self, event: events.Click) -> None:
         """A click sets the crosshair (by way of the screen, which moves that of every chart)."""
-        self._tell(event, lambda x: self.Pointed(self, x))
+        if not self._dragged:
+            self._tell(event, lambda x: self.Pointed(self, x))
 
     def on_mouse_move(self, event: events.MouseMove) -> None:
-        """Dragging moves the crosshair; merely passing over costs nothing."""
-        if event.button:
-            self._tell(event, lambda x: self.Pointed(self, x))
+        """Dragging draws the chart along; merely passing over costs nothing."""
+        if event.button and event.delta_x:
+            self._dragged = True
+            self._tell(event, lambda x: self.Dragged(self, x, event.delta_x))
 
     def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
         """The wheel zooms in."""

@@ -1,0 +1,473 @@
+"""A board of charts with one crosshair and one window over all of them.
+
+What is drawn comes from `Curves`: one run (`RunCurves`) or several. How it is drawn (smoothing, axes, which
+chart is large) is in the app's `View`, so that every board looks the same and is as it was left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar, Protocol
+
+import numpy as np
+from textual import events, on
+from textual.app import ComposeResult
+from textual.geometry import NULL_OFFSET, NULL_SPACING, Region, Size
+from textual.layout import ArrangeResult, Layout, WidgetPlacement
+from textual.message import Message
+from textual.widget import Widget
+
+from nexus_tui.tui.board_line import said_at, settings_line
+from nexus_tui.tui.chart import SMOOTHING_LEVELS, Band, Chart, Curve, Legend, Mark, Reading
+from nexus_tui.tui.chart.plot import Plot
+from nexus_tui.tui.lines import Lines, spread
+from nexus_tui.tui.metric_chart import MetricChart, MetricPlot, Settings
+from nexus_tui.tui.metrics import Array, Metric
+from nexus_tui.tui.panes import panes
+from nexus_tui.tui.view import Axis, View
+
+LINE_FROM = 12
+"""Rows that a board needs before one of them says where the crosshair stands; else the titles do."""
+FEWEST = 4
+"""Points that a window keeps: there is nothing to be seen in fewer."""
+WHEEL = 0.5
+"""How far a notch of the wheel zooms, in steps of the keys, each of which halves the window."""
+
+
+class Curves(Protocol):
+    """What a board draws, at one revision of its record. Made anew when the record has changed."""
+
+    @property
+    def axis(self) -> Axis:
+        """What is counted along the charts."""
+
+    @property
+    def axes(self) -> Sequence[Axis]:
+        """What could be counted."""
+
+    @property
+    def metrics(self) -> Sequence[Metric]:
+        """What there is to draw, in the usual order; at least one."""
+
+    @property
+    def end(self) -> float | None:
+        """The newest place; None before there is any."""
+
+    def x_range(self) -> tuple[float, float] | None:
+        """Both ends of the axis; None: it follows the data."""
+
+    def of(self, metric: Metric) -> list[Curve]:
+        """The curves of a metric, the topmost last."""
+
+    def band(self, metric: Metric) -> Band | None:
+        """A forecast."""
+
+    def legend(self, metric: Metric) -> list[Legend] | None:
+        """What the title says while there is no crosshair; None: every curve with its last value."""
+
+    def unit(self, metric: Metric) -> str:
+        """The metric's unit, here."""
+
+    def refused(self, metric: Metric) -> str:
+        """Why a metric cannot be drawn, in one sentence; empty if it can."""
+
+    def marks(self) -> list[Mark]:
+        """Places worth knowing."""
+
+    def where(self, x: float) -> list[str]:
+        """What is counted at a place, in words, most important first."""
+
+    def step_at(self, x: float) -> int | None:
+        """The step at a place, to find it again on another axis; None if that means nothing."""
+
+    def place_of(self, step: int) -> float:
+        """The place of a step; NaN if it has none."""
+
+
+class _Panes(Layout):
+    """The line above, and the charts where `panes` says; a chart that there is no room for is not placed."""
+
+    name = "panes"
+
+    def arrange(
+        self,
+        parent: Widget,
+        children: list[Widget],
+        size: Size,
+        greedy: bool = True,  # noqa: ARG002
+    ) -> ArrangeResult:
+        assert isinstance(parent, Board)
+        line, *charts = children
+        regions = parent.regions(size)
+        places = list(zip(charts, regions, strict=False))
+        if parent.has_line(size):
+            places.append((line, Region(0, 0, size.width, 1)))
+        return [WidgetPlacement(region, NULL_OFFSET, NULL_SPACING, widget) for widget, region in places]
+
+
+class Board(Widget, can_focus=False):
+    """Charts of what it is shown, as many as there is room for.
+
+    Keys reach it by way of its screen: see `BoardScreen`.
+
+    Args:
+        view: how things are drawn; the board changes it.
+    """
+
+    DEFAULT_CSS: ClassVar[str] = "Board { width: 1fr; height: 1fr; }"
+
+    class Moved(Message):
+        """The crosshair stands elsewhere, or is gone."""
+
+    def __init__(self, view: View, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._view = view
+        self._panes = _Panes()
+        self._charts: list[MetricChart] = []
+        self._plots: dict[str, Plot] = {}
+        self._curves: Curves | None = None
+        self._page = 0
+        self._regions: list[Region] = []
+        self._places: tuple[object, Array] = (None, np.empty(0))
+        self._follows = False
+        self.at: float | None = None
+        """Where the crosshair stands; None without one."""
+        self.window: tuple[float, float] | None = None
+        """The part of the axis that is shown; None: all of it."""
+        self.full = False
+        """Whether the large chart is alone."""
+
+    @property
+    def layout(self) -> Layout:
+        """Where the charts go."""
+        return self._panes
+
+    def compose(self) -> ComposeResult:
+        """The line above the charts, and the large chart; others come as there is room."""
+        yield Lines(id="where")
+        self._charts = [MetricChart()]
+        yield self._charts[0]
+
+    # -- what is shown ------------------------------------------------------------------------------------
+
+    def show(self, curves: Curves | None) -> None:
+        """Show these from now on; repaints what differs."""
+        old, self._curves = self._curves, curves
+        if old is not None and curves is not None and old.axis != curves.axis:
+            self._carry_over(old, curves)
+        self.redraw()
+
+    def forget(self) -> None:
+        """What is shown next is another thing: no crosshair, all of it, the first page."""
+        self.at = self.window = None
+        self._page = 0
+        self._plots = {}
+
+    @property
+    def axis(self) -> Axis:
+        """What is counted along the charts."""
+        return self._curves.axis if self._curves else "step"
+
+    @property
+    def axes(self) -> Sequence[Axis]:
+        """What could be counted."""
+        return self._curves.axes if self._curves else ("step",)
+
+    @property
+    def large(self) -> Metric | None:
+        """The metric in the large chart."""
+        shown = self._order()
+        return shown[0] if shown else None
+
+    @property
+    def shown(self) -> list[Metric]:
+        """The metrics that are drawn now, the large one first."""
+        order, room = self._order(), len(self._regions) or 1
+        if room == 1 or len(order) < 2:
+            return order[:1]
+        small, each = order[1:], room - 1
+        start = max(0, min(self._page * each, len(small) - each))
+        return [order[0], *small[start : start + each]]
+
+    @property
+    def charts(self) -> list[MetricChart]:
+        """The charts that are seen, the large one first."""
+        return self._charts[: len(self._regions)]
+
+    def readings(self) -> list[tuple[Metric, list[Reading]]]:
+        """What every curve that is seen says at the crosshair, chart by chart."""
+        return [(metric, chart.readings()) for metric, chart in zip(self.shown, self.charts, strict=False)]
+
+    def _order(self) -> list[Metric]:
+        """All metrics, the large one first."""
+        metrics = list(self._curves.metrics) if self._curves else []
+        large = next((metric for metric in metrics if metric.id == self._view.large), None)
+        return [large, *(metric for metric in metrics if metric is not large)] if large else metrics
+
+    # -- where it goes ------------------------------------------------------------------------------------
+
+    def has_line(self, size: Size) -> bool:
+        """Whether there is a line above the charts."""
+        return size.height >= LINE_FROM
+
+    def regions(self, size: Size) -> list[Region]:
+        """Where the charts go in so many cells."""
+        top = 1 if self.has_line(size) else 0
+        alone = self.full or "lower" in self._view.closed
+        count = 1 if alone or self._curves is None else len(self._curves.metrics)
+        return [region.translate((0, top)) for region in panes(size.width, size.height - top, count)]
+
+    def on_resize(self, _event: events.Resize) -> None:
+        """Another size has room for other charts."""
+        self.redraw()
+
+    def redraw(self) -> None:
+        """Draw everything that is seen; repaints what differs."""
+        curves = self._curves
+        if curves is None or not self.size or not self._charts:
+            return
+        regions = self.regions(self.size)
+        if regions != self._regions:
+            self._regions = regions
+            missing = [MetricChart() for _ in range(len(regions) - len(self._charts))]
+            self._charts += missing
+            self.mount_all(missing)
+            self._charts[0].refresh(layout=True)  # a child's wish has its parent arrange anew
+        self._follow(curves)
+        shown = self.shown
+        self._plots = {metric.id: self._plots.get(metric.id) or MetricPlot() for metric in shown}
+        for metric, chart in zip(shown, self.charts, strict=True):
+            settings = Settings(
+                self._view.smoothing,
+                metric.id in self._view.log,
+                self.window,
+                self.at,
+                placed=not self.has_line(self.size),
+            )
+            chart.draw(curves, metric, settings, self._plots[metric.id])
+        self._tell(curves)
+
+    def _tell(self, curves: Curves) -> None:
+        """Write the line above the charts."""
+        if not self.has_line(self.size):
+            return
+        width = self.size.width
+        each, small = len(self._regions) - 1, len(curves.metrics) - 1
+        first = max(0, min(self._page * each, small - each))
+        page = (first + 2, first + each + 1, small + 1) if 0 < each < small else None
+        right = settings_line(self.smoothing, self.window, curves.axis, page)
+        marks = [mark for mark in curves.marks() if mark.text and self._is_at(mark.x)]
+        left = said_at(curves.where(self.at), marks, width) if self.at is not None else ()
+        self.query_one("#where", Lines).show([spread(left, right, width) if right else left])
+
+    def _is_at(self, x: float) -> bool:
+        """Whether a place is in the cell in which the crosshair stands."""
+        chart = self._charts[0]
+        return self.at is not None and chart.column(x) == chart.column(self.at)
+
+    # -- reading ------------------------------------------------------------------------------------------
+
+    def read(self, cells: int) -> None:
+        """Move the crosshair by so many cells, to the nearest point of any curve; it begins at the newest."""
+        places, view = self._points(), self._charts[0].x_view
+        if not len(places) or view is None:
+            return
+        if self.at is None:
+            inside = places[places <= view[1]]
+            self.point(float(inside[-1] if len(inside) else places[0]))
+            return
+        wanted = self.at + cells * self._charts[0].x_step()
+        index = _nearest(places, wanted)
+        # A press always moves: where points are far apart, to the next one.
+        if cells > 0 and places[index] <= self.at:
+            index = min(int(np.searchsorted(places, self.at, side="right")), len(places) - 1)
+        elif cells < 0 and places[index] >= self.at:
+            index = max(int(np.searchsorted(places, self.at, side="left")) - 1, 0)
+        self.point(float(places[index]))
+
+    def point(self, x: float | None) -> None:
+        """Put the crosshair at a place; None takes it away. A window goes along."""
+        self.at = x
+        if x is not None and self.window is not None and not self.window[0] <= x <= self.window[1]:
+            low, high = self.window
+            far = (low - x if x < low else high - x) + (high - low) / 4 * (1 if x < low else -1)
+            self._look_at(low - far, high - far)
+        self.redraw()
+        self.post_message(self.Moved())
+
+    def snap(self, x: float) -> None:
+        """Put the crosshair at the point nearest to a place."""
+        places = self._points()
+        if len(places):
+            self.point(float(places[_nearest(places, x)]))
+
+    def live(self) -> None:
+        """No crosshair, and all of it."""
+        self.window = None
+        self.point(None)
+
+    @property
+    def note_step(self) -> int | None:
+        """The step at the crosshair; None without one."""
+        return self._curves.step_at(self.at) if self._curves and self.at is not None else None
+
+    def _points(self) -> Array:
+        """Every place of any curve that is seen, [n], rising."""
+        key = (self._curves, [metric.id for metric in self.shown])
+        if self._places[0] != key:
+            columns = {
+                id(curve.x): curve.x
+                for chart in self.charts
+                for curve in chart.drawn
+                if not curve.dim and curve.marker != "star"
+            }
+            together = np.concatenate([np.empty(0), *columns.values()])
+            self._places = (key, np.unique(together[np.isfinite(together)]))
+        return self._places[1]
+
+    # -- window -------------------------------------------------------------------------------------------
+
+    def zoom(self, steps: float, around: float | None = None) -> None:
+        """Show half as much for each step (twice as much if negative), around a place or the crosshair."""
+        view, places = self._charts[0].x_view, self._points()
+        if view is None or not len(places):
+            return
+        low, high = self.window or view
+        end = self._curves.end if self._curves else None
+        centre = next(
+            (x for x in (around, self.at, end) if x is not None and low <= x <= high), (low + high) / 2
+        )
+        factor = 0.5**steps
+        low, high = centre - (centre - low) * factor, centre + (high - centre) * factor
+        if steps > 0 and np.count_nonzero((places >= low) & (places <= high)) < FEWEST:
+            return
+        self._look_at(low, high)
+        self.redraw()
+
+    def pan(self, share: float) -> None:
+        """Move the window by a share of its width; all of it has nowhere to go."""
+        if self.window is not None:
+            low, high = self.window
+            self._look_at(low + share * (high - low), high + share * (high - low))
+            self.redraw()
+
+    def _look_at(self, low: float, high: float) -> None:
+        """Show a part of the axis, within all of it; follow the newest point if it is in sight."""
+        whole, end = self._whole(), self._curves.end if self._curves else None
+        if whole is None or high - low >= whole[1] - whole[0]:
+            self.window = None
+            return
+        shift = max(0.0, whole[0] - low) - max(0.0, high - whole[1])
+        self.window = (low + shift, high + shift)
+        self._follows = end is not None and self.window[0] <= end <= self.window[1]
+
+    def _whole(self) -> tuple[float, float] | None:
+        asked, places = self._curves.x_range() if self._curves else None, self._points()
+        return asked or ((float(places[0]), float(places[-1])) if len(places) else None)
+
+    def _follow(self, curves: Curves) -> None:
+        """Let a window that had the newest point in sight go on by quarters, so that little is repainted."""
+        end = curves.end
+        if self.window is None or not self._follows or end is None:
+            return
+        low, high = self.window
+        quarter = (high - low) / 4
+        if end > high:
+            far = quarter * np.ceil((end - high) / quarter)
+            self.window = (float(low + far), float(high + far))
+
+    def _carry_over(self, old: Curves, new: Curves) -> None:
+        """Find crosshair and window again on another axis."""
+
+        def moved(x: float) -> float | None:
+            step = old.step_at(x)
+            place = new.place_of(step) if step is not None else np.nan
+            return float(place) if np.isfinite(place) else None
+
+        if self.at is not None:
+            self.at = moved(self.at)
+        if self.window is not None:
+            low, high = (moved(x) for x in self.window)
+            self.window = (low, high) if low is not None and high is not None and low < high else None
+            self._follows = self._follows and self.window is not None
+
+    # -- how it is drawn ----------------------------------------------------------------------------------
+
+    @property
+    def smoothing(self) -> float:
+        """The coefficient of the first noisy curve that is seen."""
+        noisy = (chart for metric, chart in zip(self.shown, self.charts, strict=False) if metric.smooth)
+        return next((chart.smoothing for chart in noisy), self._view.smoothing or 0.0)
+
+    def smooth(self, direction: int) -> None:
+        """More, less, or as usual (0)."""
+        levels, now = SMOOTHING_LEVELS, self.smoothing
+        nearest = min(range(len(levels)), key=lambda index: abs(levels[index] - now))
+        place = min(max(nearest + direction, 0), len(levels) - 1)
+        self._view.smoothing = levels[place] if direction else None
+        self.redraw()
+
+    def turn_log(self) -> bool:
+        """Logarithmic or linear values in the large chart; tells which."""
+        large, log = self.large, self._view.log
+        if large is None:
+            return False
+        self._view.log = [one for one in log if one != large.id] if large.id in log else [*log, large.id]
+        self.redraw()
+        return large.id in self._view.log
+
+    def choose(self, direction: int) -> None:
+        """Put the next metric into the large chart, or the one before."""
+        if self._curves is None or self.large is None:
+            return
+        ids = [metric.id for metric in self._curves.metrics]
+        self._view.large = ids[(ids.index(self.large.id) + direction) % len(ids)]
+        self.redraw()
+
+    def turn_page(self, direction: int) -> None:
+        """Other small charts, where there are more than fit; after the last page comes the first."""
+        each, small = len(self._regions) - 1, len(self._order()) - 1
+        if 0 < each < small:
+            self._page = (self._page + direction) % -(-small // each)
+            self.redraw()
+
+    def turn_full(self) -> None:
+        """The large chart alone, or everything."""
+        self.full = not self.full
+        self.redraw()
+
+    def turn_lower(self) -> None:
+        """Show or hide the small charts."""
+        closed = self._view.closed
+        hidden = "lower" in closed
+        self._view.closed = [one for one in closed if one != "lower"] if hidden else [*closed, "lower"]
+        self.redraw()
+
+    # -- mouse --------------------------------------------------------------------------------------------
+
+    @on(Chart.Pointed)
+    def _pointed(self, event: Chart.Pointed) -> None:
+        event.stop()
+        self.snap(event.x)
+
+    @on(Chart.Dragged)
+    def _dragged(self, event: Chart.Dragged) -> None:
+        """A window is drawn along; where all of it is shown, the crosshair is."""
+        event.stop()
+        if self.window is None:
+            self.snap(event.x)
+        else:
+            self._look_at(*(edge - event.cells * event.chart.x_step() for edge in self.window))
+            self.redraw()
+
+    @on(Chart.Zoomed)
+    def _zoomed(self, event: Chart.Zoomed) -> None:
+        event.stop()
+        self.zoom(WHEEL * event.steps, event.x)
+
+
+def _nearest(places: Array, x: float) -> int:
+    """Index of the place nearest to `x` among rising ones [n], n ≥ 1."""
+    after = int(np.searchsorted(places, x))
+    near = [index for index in (after - 1, after) if 0 <= index < len(places)]
+    return min(near, key=lambda index: abs(float(places[index]) - x))

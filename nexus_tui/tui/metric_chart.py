@@ -1,0 +1,92 @@
+"""The chart of one metric: whichever curves it is given, drawn as the board is set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nexus_tui.tui.chart import Chart, Curve, Reading
+from nexus_tui.tui.chart.plot import Plot
+from nexus_tui.tui.metrics import Metric
+
+if TYPE_CHECKING:
+    from nexus_tui.tui.board import Curves
+
+USUAL = ((100, 0.9), (30, 0.8), (0, 0.0))
+"""Smoothing of a noisy curve of so many points or more, until the user chooses another."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a chart is drawn, whatever it draws."""
+
+    smoothing: float | None = None
+    """EMA coefficient; None: the usual one for so many points."""
+    log: bool = False
+    window: tuple[float, float] | None = None
+    """The part of the axis that is shown; None: all that the curves ask for."""
+    crosshair: float | None = None
+    placed: bool = True
+    """Whether the title says where the crosshair stands."""
+
+
+class MetricPlot(Plot):
+    """Reads out at the crosshair what led to the newest weights."""
+
+    def readings(self) -> list[Reading]:
+        """What counts at the crosshair: neither what was abandoned nor the best, which is elsewhere."""
+        kept = {curve.name for curve in self.request.curves if not curve.dim and curve.marker != "star"}
+        return [reading for reading in super().readings() if reading.name in kept]
+
+
+class MetricChart(Chart):
+    """Draws a metric of whatever it is given; another metric takes another plot."""
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.plot = MetricPlot()
+
+    def draw(self, curves: Curves, metric: Metric, settings: Settings, plot: Plot | None = None) -> None:
+        """Draw a metric; repaints what differs.
+
+        Args:
+            curves: what there is to draw.
+            metric: of what.
+            settings: how.
+            plot: what remembers this metric's reductions and axes; None: the chart's own.
+        """
+        refused = curves.refused(metric)
+        drawn = [] if refused else curves.of(metric)
+        if plot is not None:
+            self.plot = plot
+        self.plot.request.format = metric.format
+        self.set_reactive(Chart.smoothing, _smoothing(settings, drawn))
+        self.set_reactive(Chart.log_y, settings.log)
+        self.set_reactive(Chart.x_kind, curves.axis)
+        self.set_reactive(Chart.crosshair, settings.crosshair)
+        unit = curves.unit(metric)
+        self.show(
+            drawn,
+            x_range=settings.window or curves.x_range(),
+            marks=curves.marks(),
+            band=None if refused else curves.band(metric),
+            legend=[] if refused else curves.legend(metric),
+            title=metric.title,
+            unit=f"{unit} log".strip() if settings.log else unit,
+            sentence=refused,
+            placed=settings.placed,
+        )
+
+    @property
+    def drawn(self) -> list[Curve]:
+        """The curves that are shown."""
+        return list(self.plot.request.curves)
+
+
+def _smoothing(settings: Settings, curves: list[Curve]) -> float:
+    """The coefficient that is asked for, else the usual one."""
+    if settings.smoothing is not None:
+        return settings.smoothing
+    noisy = (len(curve.x) for curve in curves if curve.smooth and curve.marker == "line" and not curve.dim)
+    points = max(noisy, default=0)
+    return next(beta for least, beta in USUAL if points >= least)
