@@ -31,10 +31,13 @@ def config_differences(subjects: Sequence[Subject]) -> list[ConfigDifference]:
     A run of ours that lacks a setting is older than the setting, which is a difference; other records may
     just be incomplete.
     """
-    settings = [_settings(subject.run) for subject in subjects]
-    whole = [
-        subject.run.kind == "run" and bool(each) for subject, each in zip(subjects, settings, strict=True)
-    ]
+    return run_differences([subject.run for subject in subjects])
+
+
+def run_differences(runs: Sequence[Run]) -> list[ConfigDifference]:
+    """`config_differences` of whole runs."""
+    settings = [_settings(run) for run in runs]
+    whole = [run.kind == "run" and bool(each) for run, each in zip(runs, settings, strict=True)]
     keys = dict.fromkeys(key for each in settings for key in each)
     rows = [ConfigDifference(key, tuple(each.get(key) for each in settings)) for key in keys]
     return [row for row in rows if _differ(row.values, whole)]

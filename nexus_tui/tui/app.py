@@ -184,6 +184,10 @@ class NexusApp(App[str]):
             current.read()
         return watcher, shipped, current
 
+    def at_hand(self, run: Run) -> bool:
+        """Whether a run can be drawn at once; if not, a thread reads it, and a later tick brings it."""
+        return self._watcher is None or self._watcher.at_hand(run)
+
     def look(self) -> None:
         """Read what is new of the run that is shown, now."""
         if self.current:

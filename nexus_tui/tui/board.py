@@ -19,6 +19,7 @@ from textual.widget import Widget
 
 from nexus_tui.tui.board_line import said_at, settings_line
 from nexus_tui.tui.chart import SMOOTHING_LEVELS, Band, Chart, Curve, Legend, Mark, Reading
+from nexus_tui.tui.chart.axis import XKind
 from nexus_tui.tui.chart.plot import Plot
 from nexus_tui.tui.lines import Lines, spread
 from nexus_tui.tui.metric_chart import MetricChart, MetricPlot, Settings
@@ -44,6 +45,10 @@ class Curves(Protocol):
     @property
     def axes(self) -> Sequence[Axis]:
         """What could be counted."""
+
+    @property
+    def x_kind(self) -> XKind:
+        """How places are written."""
 
     @property
     def metrics(self) -> Sequence[Metric]:
@@ -255,7 +260,7 @@ class Board(Widget, can_focus=False):
         each, small = len(self._regions) - 1, len(curves.metrics) - 1
         first = max(0, min(self._page * each, small - each))
         page = (first + 2, first + each + 1, small + 1) if 0 < each < small else None
-        right = settings_line(self.smoothing, self.window, curves.axis, page)
+        right = settings_line(self.smoothing, self.window, curves.x_kind, page)
         marks = [mark for mark in curves.marks() if mark.text and self._is_at(mark.x)]
         left = said_at(curves.where(self.at), marks, width) if self.at is not None else ()
         self.query_one("#where", Lines).show([spread(left, right, width) if right else left])

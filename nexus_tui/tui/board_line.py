@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nexus_tui.tui.chart import Mark
+from nexus_tui.tui.chart.axis import XKind
 from nexus_tui.tui.chart.legend import place_format
 from nexus_tui.tui.lines import Line, width_of
 from nexus_tui.tui.safe import fit
 from nexus_tui.tui.theme import glyphs
-from nexus_tui.tui.view import Axis
 
 
 def said_at(words: Sequence[str], marks: Sequence[Mark], width: int) -> Line:
@@ -29,12 +29,12 @@ def said_at(words: Sequence[str], marks: Sequence[Mark], width: int) -> Line:
 
 
 def settings_line(
-    smoothing: float, window: tuple[float, float] | None, axis: Axis, page: tuple[int, int, int] | None
+    smoothing: float, window: tuple[float, float] | None, kind: XKind, page: tuple[int, int, int] | None
 ) -> Line:
     """The window, the smoothing, and which charts of how many are seen; empty where all is as usual."""
     parts: list[tuple[str, str]] = []
     if window:
-        write = place_format(axis)
+        write = place_format(kind)
         parts.append((f"{write(window[0])} – {write(window[1])}", "live"))
     if smoothing:
         parts.append((f"smoothing {smoothing:g}", "faint"))

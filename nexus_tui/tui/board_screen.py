@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from nexus_tui.tui.board import Board
 from nexus_tui.tui.screen import ModeScreen
-
-_COUNTED = {
-    "step": "Along the charts: steps.",
-    "tokens": "Along the charts: tokens.",
-    "time": "Along the charts: time spent on steps.",
-    "clock": "Along the charts: the time of day.",
-}
+from nexus_tui.tui.view import Axis
 
 
 class BoardScreen(ModeScreen):
     """A screen with one board. Its keys are those of the place `board` in the table, besides its own."""
+
+    COUNTED: ClassVar[dict[Axis, str]] = {
+        "step": "Along the charts: steps.",
+        "tokens": "Along the charts: tokens.",
+        "time": "Along the charts: time spent on steps.",
+        "clock": "Along the charts: the time of day.",
+    }
+    """What is said of an axis when it is chosen."""
 
     @property
     def board(self) -> Board:
@@ -62,7 +66,7 @@ class BoardScreen(ModeScreen):
         here = axes.index(self.board.axis)
         self.nexus.view.axis = axes[(here + 1) % len(axes)]
         self.show_curves()
-        self.nexus.say(_COUNTED[self.nexus.view.axis])
+        self.nexus.say(self.COUNTED[self.nexus.view.axis])
 
     def action_metric(self, direction: int) -> None:
         """Put another metric into the large chart."""

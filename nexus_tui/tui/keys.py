@@ -10,14 +10,14 @@ from textual.keys import key_to_character
 
 Where = Literal[
     "everywhere", "list", "board", "runs", "training", "checkpoints", "compare", "playground", "grid", "evolution",
-    "text", "options", "windows", "reading",
+    "overlay", "text", "options", "windows", "reading",
 ]  # fmt: skip
 """Where a key acts: on every screen, in every list of rows, on every board of charts, on one screen, or in a part."""
 
 MODES: tuple[Where, ...] = ("runs", "training", "checkpoints", "compare", "playground")
 """The screens that have a number, in the order of their numbers."""
 
-SHARED: dict[Where, tuple[Where, ...]] = {"training": ("board",)}
+SHARED: dict[Where, tuple[Where, ...]] = {"training": ("board",), "overlay": ("board",)}
 """What a screen has keys of besides its own."""
 
 PARTS: dict[Where, dict[Where, str]] = {
@@ -144,6 +144,14 @@ TABLE: tuple[Key, ...] = (
     Key("training.note", "m", "note", "note", "Keep a note at the crosshair's step, else at the newest.", "training", 12),
     Key("training.stop", "S", "stop", "stop", "Save a checkpoint and end training.", "training", 14),
     Key("training.back", "escape", "back", "back", "Leave the crosshair, the full chart, then this screen.", "training", palette=False),
+    # -- several runs over each other -------------------------------------------------------------------
+    Key("overlay.down", "down,j", "cursor(1)", "down", "The next run of the list: its curves are drawn over the others.", "overlay", sign="↓ j", palette=False),
+    Key("overlay.up", "up,k", "cursor(-1)", "up", "The run before.", "overlay", sign="↑ k", palette=False),
+    Key("overlay.hide", "space", "hide", "hide", "Hide the curves of this run, or show them again.", "overlay", 1, "space"),
+    Key("overlay.open", "enter", "open", "open", "Open this run: its curves, checkpoints and samples.", "overlay", 2),
+    Key("overlay.remove", "backspace,delete", "remove", "take out", "Take this run out of the overlay and unmark it; it stays on disk.", "overlay", 3),
+    Key("overlay.side", "right_square_bracket", "side", "list", "Show or hide the list of the runs.", "overlay", sign="]"),
+    Key("overlay.back", "escape", "back", "back", "Leave the crosshair, the window, the full chart, then this screen.", "overlay", palette=False),
     # -- checkpoints ------------------------------------------------------------------------------------
     Key("checkpoints.sample", "enter", "sample", "sample", "Open the playground with this checkpoint.", "checkpoints", 1),
     Key("checkpoints.mark", "space", "mark", "mark", "Mark this checkpoint to compare it, also with those of other runs; again to unmark it.", "checkpoints", 2, "space"),

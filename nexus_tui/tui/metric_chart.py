@@ -34,9 +34,17 @@ class MetricPlot(Plot):
     """Reads out at the crosshair what led to the newest weights."""
 
     def readings(self) -> list[Reading]:
-        """What counts at the crosshair: neither what was abandoned nor the best, which is elsewhere."""
-        kept = {curve.name for curve in self.request.curves if not curve.dim and curve.marker != "star"}
+        """What counts at the crosshair: not what was abandoned, the best, or a line that is elsewhere."""
+        kept = {curve.name for curve in self.request.curves if not curve.dim and self._reaches(curve)}
         return [reading for reading in super().readings() if reading.name in kept]
+
+    def _reaches(self, curve: Curve) -> bool:
+        """Whether a curve says anything at the crosshair: a line has ends, points have their place told."""
+        at, axis = self.request.crosshair, self.x
+        if curve.marker == "star" or at is None or axis is None or not len(curve.x):
+            return False
+        cell = (axis.high - axis.low) / max(1, axis.width)
+        return curve.marker == "dots" or float(curve.x[0]) - cell <= at <= float(curve.x[-1]) + cell
 
 
 class MetricChart(Chart):
@@ -62,7 +70,7 @@ class MetricChart(Chart):
         self.plot.request.format = metric.format
         self.set_reactive(Chart.smoothing, _smoothing(settings, drawn))
         self.set_reactive(Chart.log_y, settings.log)
-        self.set_reactive(Chart.x_kind, curves.axis)
+        self.set_reactive(Chart.x_kind, curves.x_kind)
         self.set_reactive(Chart.crosshair, settings.crosshair)
         unit = curves.unit(metric)
         self.show(

@@ -11,6 +11,7 @@ from nexus_tui.runs import journal as j
 from nexus_tui.runs.run import TRAIN_STEPS, Evaluation, Run
 from nexus_tui.tui import format as fmt
 from nexus_tui.tui.chart import Band, Curve, Legend, Mark
+from nexus_tui.tui.chart.axis import XKind
 from nexus_tui.tui.derived import ahead, rates
 from nexus_tui.tui.metrics import Metric, metrics_of
 from nexus_tui.tui.run_points import RunPoints, axes_of
@@ -39,13 +40,19 @@ class RunCurves:
         self.axes = axes_of(run)
         self.axis: Axis = axis if axis in self.axes else "step"
         self.metrics = metrics_of(run)
-        self._points = RunPoints(run, self.axis)
-        self._version = self._points.version
+        self.points = RunPoints(run, self.axis)
+        """Where everything stands."""
+        self._version = self.points.version
+
+    @property
+    def x_kind(self) -> XKind:
+        """How places are written."""
+        return self.axis
 
     @property
     def end(self) -> float | None:
         """The newest place; None before the first step."""
-        return self._points.end
+        return self.points.end
 
     def x_range(self) -> tuple[float, float] | None:
         """Both ends of the axis: as much of the planned steps as is needed, or None: it follows the data."""
@@ -62,15 +69,15 @@ class RunCurves:
 
     def step_at(self, x: float) -> int | None:
         """The step at a place; None before the first."""
-        return self._points.where(x).step if self.end is not None else None
+        return self.points.where(x).step if self.end is not None else None
 
     def place_of(self, step: int) -> float:
         """Where a step stands along the axis; NaN if that is not on record."""
-        return self._points.place_of(step)
+        return self.points.place_of(step)
 
     def where(self, x: float) -> list[str]:
         """What is counted at a place, most important first."""
-        at = self._points.where(x)
+        at = self.points.where(x)
         words = [f"step {at.step:,}"]
         if at.seconds is not None:
             words.append(f"{fmt.duration(at.seconds)} trained")
@@ -85,12 +92,12 @@ class RunCurves:
     def of(self, metric: Metric) -> list[Curve]:
         """The curves of a metric: what was abandoned, what counts, validation, the best."""
         curves = self._plan() if metric.id == "lr" else []
-        x, y = self._points.abandoned(metric)
+        x, y = self.points.abandoned(metric)
         if len(x):
             curves.append(
                 Curve("abandoned", x, y, metric.color, dim=True, smooth=False, version=self._version)
             )
-        x, y = self._points.curve(metric)
+        x, y = self.points.curve(metric)
         if len(x) or not metric.evaluated:
             look = {"smooth": metric.smooth, "label": metric.label, "version": self._version}
             curves.append(Curve("train", x, y, metric.color, **look))  # type: ignore[arg-type]
@@ -99,13 +106,13 @@ class RunCurves:
     def _evaluated(self, metric: Metric) -> list[Curve]:
         curves = []
         for counts, name in ((False, "val, abandoned"), (True, "val")):
-            x, y = self._points.evaluated(metric, counts=counts)
+            x, y = self.points.evaluated(metric, counts=counts)
             if len(x):
                 version = (*self._version, len(x))
                 label = "val" if metric.values else ""
                 curves.append(Curve(name, x, y, "val", "dots", dim=not counts, label=label, version=version))
         if self.best and metric.ranks and metric.evaluated:
-            at = self._points.place(self.best.branch, self.best.step)
+            at = self.points.place(self.best.branch, self.best.step)
             best = metric.evaluated(self.best)
             curves.append(Curve("best", np.array([at]), np.array([best]), "best", "star", version=(at, best)))
         return curves
@@ -144,7 +151,7 @@ class RunCurves:
     def legend(self, metric: Metric) -> list[Legend]:
         """The newest values, for the title. Training's is the mean over as many steps as at a checkpoint."""
         entries = []
-        x, y = self._points.curve(metric)
+        x, y = self.points.curve(metric)
         if len(x):
             newest = y[-TRAIN_STEPS:] if metric.smooth else y[-1:]
             value = float(np.nanmean(newest)) if np.isfinite(newest).any() else None
@@ -171,7 +178,7 @@ class RunCurves:
 
     def marks(self) -> list[Mark]:
         """Resumes, notes, changed rates and faults."""
-        place = self._points.place
+        place = self.points.place
         marks = [
             Mark(place(b.parent or 0, b.start), "", "resume", f"resumed from {b.start:,}")
             for b in self.run.branches[1:]

@@ -149,6 +149,7 @@ def _owner(where: str) -> list[type[Any]]:
     from nexus_tui.tui.evolution_screen import EvolutionScreen
     from nexus_tui.tui.grid_screen import GridScreen
     from nexus_tui.tui.inspector import Inspector
+    from nexus_tui.tui.overlay_screen import OverlayScreen
     from nexus_tui.tui.playground_screen import PlaygroundScreen
     from nexus_tui.tui.runs_screen import RunsScreen
     from nexus_tui.tui.token_view import TokenView
@@ -166,6 +167,7 @@ def _owner(where: str) -> list[type[Any]]:
         "playground": PlaygroundScreen,
         "grid": GridScreen,
         "evolution": EvolutionScreen,
+        "overlay": OverlayScreen,
         "text": TokenView,
         "options": Inspector,
         "windows": WindowList,
@@ -183,7 +185,7 @@ def test_every_action_of_the_table_exists(key: keys.Key) -> None:
 
 def test_ids_are_unique_and_no_key_has_two_meanings_in_one_place() -> None:
     assert len({key.id for key in keys.TABLE}) == len(keys.TABLE)
-    for where in ("everywhere", *keys.MODES, "text", "options", "windows", "reading"):
+    for where in ("everywhere", *keys.MODES, "overlay", "text", "options", "windows", "reading"):
         taken = [one for key in keys.keys_of(where) for one in key.keys.split(",")]
         assert len(taken) == len(set(taken)), where
 

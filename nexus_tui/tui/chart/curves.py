@@ -38,6 +38,10 @@ class Curve:
     """Second sign of a series, drawn at its end and in the title; colour is never the only difference."""
     label: str | None = None
     """In the title instead of the name."""
+    quiet: bool = False
+    """The title does not tell of it at the crosshair: another curve of the same thing does."""
+    front: bool = False
+    """Drawn over the others."""
     version: Hashable = None
     """Another value says that old points were rewritten."""
 

@@ -172,7 +172,7 @@ class Plot:
             reader.update(curve.x, curve.y, window, beta, curve.version)
             if reader.raw is not None:
                 layers.append(Layer(curve, reader.raw, reader.smooth))
-        return layers
+        return sorted(layers, key=lambda layer: layer.curve.front)
 
     # -- title --------------------------------------------------------------------------------------------
 
@@ -196,7 +196,9 @@ class Plot:
             return [request.pointed[1]]
         if request.crosshair is not None:
             places = request.x_format or place_format(request.x_kind)
-            return reading_entries(request.curves, self.readings(), request.format, places)
+            quiet = {curve.name for curve in request.curves if curve.quiet}
+            told = [reading for reading in self.readings() if reading.name not in quiet]
+            return reading_entries(request.curves, told, request.format, places)
         if request.legend is not None:
             return list(request.legend)
         return [self._entry(curve) for curve in request.curves if not curve.dim and len(curve.y)]

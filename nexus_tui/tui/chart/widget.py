@@ -317,7 +317,16 @@ class Chart(Widget):
 
 def _print_curve(curve: Curve) -> Hashable:
     """What decides how a curve looks, besides its points."""
-    looks = (curve.color, curve.marker, curve.joined, curve.dim, curve.smooth, curve.sign, curve.label)
+    looks = (
+        curve.color,
+        curve.marker,
+        curve.joined,
+        curve.dim,
+        curve.smooth,
+        curve.sign,
+        curve.label,
+        curve.front,
+    )
     return (curve.name, len(curve.x), *looks)
 
 
