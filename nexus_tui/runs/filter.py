@@ -146,9 +146,11 @@ class Filter:
         """Whether a run is one of those that were asked for."""
         return all(term.holds(facts) != term.part.negated for term in self.terms)
 
-    def without_word_at(self, start: int) -> "Filter":
+    def without_word_at(self, place: int) -> "Filter":
         """Without the word that begins there, which has become the key of a term still being written."""
-        return Filter(tuple(t for t in self.terms if t.part.op or t.part.start != start))
+        return Filter(
+            tuple(t for t in self.terms if t.part.op or place not in (t.part.start, t.part.key_start))
+        )
 
 
 def parse(text: str, settings: Iterable[str] | None = None) -> Filter:

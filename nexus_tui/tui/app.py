@@ -193,6 +193,12 @@ class NexusApp(App[str]):
         if self.current:
             self.current.refresh()
 
+    def look_again(self) -> None:
+        """The runs folder was changed here: look at it now."""
+        if self._watcher:
+            self._watcher.look()
+        self._news()
+
     def _tick(self) -> None:
         if said := self._view_file.look(self.view):
             self.say(said, "warn")

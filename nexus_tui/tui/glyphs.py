@@ -31,6 +31,7 @@ class Glyphs:
     missing: str
     ellipsis: str
     part: str
+    pin: str
     signs: tuple[str, ...]
 
 
@@ -55,6 +56,7 @@ _UNICODE = Glyphs(
     missing="–",
     ellipsis="…",
     part="▸",
+    pin="▴",
     signs=("●", "■", "◆", "+", "○", "□", "◇", "×"),
 )
 _ASCII = Glyphs(
@@ -78,6 +80,7 @@ _ASCII = Glyphs(
     missing="-",
     ellipsis="~",
     part=">",
+    pin="^",
     signs=("o", "#", "@", "+", "%", "&", "=", "x"),
 )
 

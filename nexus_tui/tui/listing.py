@@ -103,12 +103,20 @@ class Listing(ScrollView, can_focus=True):
     class Opened(Message):
         """A row was clicked twice."""
 
+    class TitleClicked(Message):
+        """A column's title was clicked."""
+
+        def __init__(self, key: str) -> None:
+            super().__init__()
+            self.key = key
+
     def __init__(self, columns: Sequence[Column], *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.rows: list[Row] = []
         self.cursor = 0
         self._all = tuple(columns)
         self._columns: list[Column] = []
+        self._sorted = ("", False)
 
     @property
     def current(self) -> str | None:
@@ -125,6 +133,12 @@ class Listing(ScrollView, can_focus=True):
         if tuple(columns) != self._all:
             self._all = tuple(columns)
             self.on_resize()
+
+    def show_sorted(self, key: str, falling: bool) -> None:
+        """Say at the column's title that the rows are in its order, from the smallest or the greatest on."""
+        if (key, falling) != self._sorted:
+            self._sorted = (key, falling)
+            self.refresh(Region(0, 0, self.size.width, 1))
 
     def show(self, rows: Sequence[Row]) -> None:
         """Take new rows, and repaint the lines that read otherwise now."""
@@ -181,8 +195,10 @@ class Listing(ScrollView, can_focus=True):
         self._go(len(self.rows) - 1)
 
     def on_click(self, event: events.Click) -> None:
-        """A click moves the cursor, a double one opens."""
+        """A click moves the cursor, a double one opens; one on a title is told."""
         index = event.y - 1 + self.scroll_offset.y
+        if not event.y and (key := self._title_at(event.x)):
+            self.post_message(self.TitleClicked(key))
         if event.y and index < len(self.rows):
             self._go(index)
             if event.chain == 2:
@@ -192,8 +208,7 @@ class Listing(ScrollView, can_focus=True):
         """The titles, then the rows from the scroll position on."""
         width, base, palette = self.size.width, self.rich_style, theme.palette(self.app)
         if y == 0:
-            titles = {column.key: (column.title, "muted") for column in self._columns}
-            return self._strip(titles, palette, Style.null()).adjust_cell_length(width).apply_style(base)
+            return self._titles(palette).adjust_cell_length(width).apply_style(base)
         index = y - 1 + self.scroll_offset.y
         if index >= len(self.rows):
             return Strip.blank(width, base)
@@ -201,6 +216,28 @@ class Listing(ScrollView, can_focus=True):
         under = self.get_component_rich_style("listing--cursor", partial=True) if here else Style.null()
         strip = self._strip(self.rows[index].cells, palette, under)
         return strip.extend_cell_length(width, under).crop(0, width).apply_style(base)
+
+    def _titles(self, palette: theme.Palette) -> Strip:
+        """The titles, with an arrow behind that of the column that the rows are sorted by."""
+        key, falling = self._sorted
+        segments = [Segment(" ")]
+        for column in self._columns:
+            text, role = fit(spell(column.title), column.width, column.right) + " " * GAP, "muted"
+            if column.key == key:
+                title = f"{spell(column.title)}{theme.glyphs().down if falling else theme.glyphs().up}"
+                text, role = fit(title, column.width + (1 if column.right else 0), column.right), "text"
+                text = fit(text, column.width + GAP)
+            segments.append(Segment(text, ink(palette, role)))
+        return Strip(segments)
+
+    def _title_at(self, x: int) -> str:
+        """Key of the column at a cell; empty for none."""
+        left = 1
+        for column in self._columns:
+            if left <= x < left + column.width + GAP:
+                return column.key
+            left += column.width + GAP
+        return ""
 
     def _strip(self, cells: dict[str, Cell], palette: theme.Palette, under: Style) -> Strip:
         text, role = cells.get(MARGIN, ("", "text"))

@@ -113,7 +113,7 @@ def test_an_average_stands_behind_its_last_parent_and_says_what_it_is(trained: T
     told = ["".join(text for text, _ in line) for line in describe(run, best, None, None, 76)]
     assert told[0].startswith("average_1600")
     assert cells(best, 0.0)["step"][0] == "★ average_1600"
-    assert run_cells(run, 0.0)["best"][0] == "★ average_1600"
+    assert run_cells(run.summary, "finished", "now")["best"][0] == "★ average_1600"
     legend = RunCurves(run, "step", derived.best(run)).legend(METRICS[0])
     assert [entry.note for entry in legend if entry.marker == "star"] == ["@average_1600"]
     assert any("of 1200.1, 1400.1 and 1600" in line for line in told)

@@ -69,6 +69,6 @@ async def test_the_filter_of_the_runs_too(make_app: Make, trained: Trained) -> N
         await ready(pilot)
         await press(pilot, "slash")
         assert "esc shows all runs" in footer(app)
-        assert "q quit" in _faint(app, app.screen.query_one(KeyBar))
+        assert "n new run" in _faint(app, app.screen.query_one(KeyBar))
         await press(pilot, "escape")
         assert "1–5 screens" in footer(app)

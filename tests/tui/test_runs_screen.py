@@ -1,5 +1,6 @@
 """The list of runs."""
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -35,8 +36,13 @@ def several(folder: Path) -> FakeRun:
 def rows(app: NexusApp) -> list[str]:
     """The list's lines, without its titles."""
     seen = text(app).splitlines()
-    start = next(i for i, row in enumerate(seen) if row.startswith(" state"))
+    start = next(i for i, row in enumerate(seen) if row.startswith("  state"))
     return seen[start + 1 : start + 1 + len(app.screen.query_one(Listing).rows)]
+
+
+def names(app: NexusApp) -> list[str]:
+    """The runs that are listed."""
+    return [Path(row.id).name for row in app.screen.query_one(Listing).rows]
 
 
 def cursor(app: NexusApp) -> str:
@@ -55,7 +61,8 @@ async def test_a_row_says_state_figures_and_the_true_best(make_app: Make, folder
             ["✗", "failed", "bpe-1"],
             ["✓", "finished", "first-try"],
         ]
-        assert "1,412 / 2,000    1.4623     2.1097    ★ 1,400" in listed[0].replace("2.1096", "2.1097")
+        assert "1.4623     2.1097    ★ 1,400" in listed[0].replace("2.1096", "2.1097")
+        assert re.search(r"1,412 / 2,000  [▁▂▃▄▅▆▇█]{11} ", listed[0])
         assert listed[0].endswith("now")
         assert "nexus-bpe" in listed[2] and "★ 400" in listed[2]
 
@@ -102,22 +109,103 @@ async def test_resume_is_for_runs_that_nobody_trains(
     run.release()
 
 
-async def test_filter_keeps_what_contains_every_word(make_app: Make, folder: Path) -> None:
-    app = make_app(several(folder))
+async def test_a_filter_is_previewed_explained_and_kept(make_app: Make, folder: Path) -> None:
+    run = several(folder)
+    app = make_app(run)
     async with app.run_test(size=(120, 36)) as pilot:
         await ready(pilot)
         await press(pilot, "slash", *"BYTE stopped")
-        assert [row.split()[2] for row in rows(app)] == ["nexus-byte-1"]
-        assert "1 of 4 with “BYTE stopped”" in text(app)
+        assert names(app) == ["nexus-byte-1"]
+        assert "1 of 4 runs  BYTE stopped" in text(app)
+        app.screen.query_one(Input).value = "model:byte besst<2"
+        await pilot.pause()
+        assert names(app) == ["nexus-byte-1"], "what could be read last stays in force"
+        field, said = text(app).splitlines()[-3:-1]
+        assert said.index("▲") == field.index("besst") and "There is no key besst; near it: best" in said
+        await press(pilot, "enter")
+        assert app.screen.focused is app.screen.query_one(Input), "enter does not take what is wrong"
+        app.screen.query_one(Input).value = "model:byte best<1.5"
         await press(pilot, "enter")
         assert isinstance(app.focused, Listing), "letters act on the list again"
+        assert names(app) == ["nexus-byte-2"] and app.view.filter == "model:byte best<1.5"
+
+    app = make_app(run)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await ready(pilot)
+        assert names(app) == ["nexus-byte-2"], "the next start looks as the last one was left"
         await press(pilot, "escape")
-        assert len(rows(app)) == 4
-        await press(pilot, "slash", *"zzz")
-        assert app.screen.query_one(Listing).rows == []
-        app.screen.query_one(Input).value = ""
-        await pilot.pause()
-        assert len(rows(app)) == 4
+        assert len(names(app)) == 4 and app.view.filter == ""
+
+
+async def test_marks_order_pins_and_the_difference(make_app: Make, folder: Path) -> None:
+    app = make_app(several(folder))
+    async with app.run_test(size=(140, 40)) as pilot:
+        await ready(pilot)
+        await press(pilot, "space", "j", "space", "d")
+        await until(pilot, lambda: "configured otherwise" in text(app))
+        assert "no setting differs" in text(app) and "● nexus-byte-2" in text(app)
+        await press(pilot, "escape", "j", "p")
+        assert names(app)[0] == "bpe-1" and "bpe-1 ▴" in text(app)
+        await press(pilot, "p", "U", "d")
+        await until(pilot, lambda: "configured otherwise" in text(app))
+        assert re.search(r"preset +nexus-tiny +nexus-bpe ", text(app))
+        assert re.search(r"budget\.steps +400 +3000\n", text(app))
+        await press(pilot, "escape", *"ssssss")
+        assert app.view.sort == "val" and "best val▲" in text(app)
+        assert (names(app)[0], names(app)[-1]) == ("nexus-byte-2", "nexus-byte-1")
+        await press(pilot, "S")
+        assert names(app)[0] == "nexus-byte-1" and "best val▼" in text(app)
+        title = line(app, "best val")
+        await pilot.click(Listing, offset=(title.index("bits"), 0))
+        assert app.view.sort == "bits" and not app.view.sort_reversed
+
+
+async def test_a_run_is_deleted_only_when_that_is_confirmed_and_comes_back(
+    make_app: Make, folder: Path
+) -> None:
+    run = several(folder)
+    run.hold()
+    app = make_app(run)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await ready(pilot)
+        await press(pilot, "D")
+        assert "nexus-byte-2 is being trained by process" in text(app)
+        await press(pilot, "j", "space", "j", "space", "D")
+        await until(pilot, lambda: "Delete bpe-1?" in text(app))
+        assert "420 steps, 2 checkpoints" in text(app) and "delete the 2 marked" in text(app)
+        await press(pilot, "escape")
+        assert len(names(app)) == 4
+        await press(pilot, "D")
+        await until(pilot, lambda: "Delete bpe-1?" in text(app))
+        await press(pilot, "m")
+        await until(pilot, lambda: names(app) == ["nexus-byte-2", "first-try"])
+        assert "2 runs moved to runs/.trash" in text(app) and app.view.marked == []
+        await press(pilot, "u")
+        await until(pilot, lambda: "bpe-1" in names(app))
+        await press(pilot, "u")
+        await until(pilot, lambda: len(names(app)) == 4)
+        assert not (folder / ".trash").exists()
+        await press(pilot, "u")
+        assert "Nothing was deleted or renamed" in text(app)
+    run.release()
+
+
+async def test_a_new_name_and_a_note(make_app: Make, folder: Path) -> None:
+    app = make_app(several(folder))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await ready(pilot)
+        await press(pilot, "j", "space", "p", "R", *"bpe-1", "enter")
+        assert "There is a run bpe-1 already" in text(app)
+        app.screen.query_one(Input).value = "plain"
+        await press(pilot, "enter")
+        await until(pilot, lambda: names(app)[0] == "plain")
+        assert (app.view.marked, app.view.pins, cursor(app)) == (["plain"], ["plain"], "plain")
+        await press(pilot, "N", *"knee", "enter")
+        await until(pilot, lambda: "Noted at step 230 of plain" in text(app))
+        await press(pilot, "slash", *"note:knee", "enter")
+        assert names(app) == ["plain"]
+        await press(pilot, "u")
+        await until(pilot, lambda: names(app) == ["nexus-byte-1"])
 
 
 async def test_a_run_that_appears_is_listed_and_the_cursor_stays(make_app: Make, folder: Path) -> None:
