@@ -3,12 +3,16 @@
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nexus_tui import __version__, foreground
+from nexus_tui import __version__, cli_steering, foreground
+from nexus_tui.cli_options import JsonOption, RunArgument, RunsOption
 from nexus_tui.foreground import THE_ANSWER_IS_NO
+
+if TYPE_CHECKING:
+    from nexus_tui.training.session import Session
 
 app = typer.Typer(
     name="nexus-tui",
@@ -19,21 +23,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-RunsOption = Annotated[
-    Path | None,
-    typer.Option("--runs", metavar="DIR", help="The runs folder (default: $NEXUS_RUNS, else ./runs)."),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
-RunArgument = Annotated[
-    str, typer.Argument(metavar="RUN", help="A run's name, or its folder.", show_default=False)
-]
+app.add_typer(cli_steering.app)
 
 
 def main() -> None:
     """Run the command line. `nexus-tui [DIR]` is `nexus-tui open [DIR]`."""
     commands = {
-        command.name or command.callback.__name__ for command in app.registered_commands if command.callback
+        command.name or command.callback.__name__
+        for command in (*app.registered_commands, *cli_steering.app.registered_commands)
+        if command.callback
     }
     arguments = sys.argv[1:]
     if not arguments or (arguments[0] not in commands and arguments[0] not in ("-h", "--help", "--version")):
@@ -91,9 +89,36 @@ def train(
     from_step: Annotated[
         str, typer.Option("--from", metavar="STEP", help="… from this checkpoint (default: newest).")
     ] = "",
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Train in a process of its own, and come back at once.")
+    ] = False,
+    headless: Annotated[bool, typer.Option("--headless", help="Plain lines on a terminal, too.")] = False,
     runs: RunsOption = None,
 ) -> None:
-    """Train without a screen: a progress bar on a terminal, plain lines elsewhere. Ctrl-C saves and stops."""
+    """Train without a screen: a progress bar on a terminal, plain lines elsewhere. Ctrl-C saves and stops.
+
+    With --resume, --steps says how far to go instead of what was planned.
+    """
+
+    def begin() -> "Session":
+        return _begin(model, corpus, steps, seed, name, settings, holdout, resume, from_step, runs)
+
+    _exit(foreground.detach(begin) if detach else foreground.train_to_the_end(begin, plain=headless))
+
+
+def _begin(
+    model: str,
+    corpus: str,
+    steps: int,
+    seed: int,
+    name: str,
+    settings: list[str] | None,
+    holdout: float,
+    resume: str,
+    from_step: str,
+    runs: Path | None,
+) -> "Session":
+    """Begin the training that `train` was asked for."""
     from nexus_tui.config import ConfigError, RunConfig
     from nexus_tui.runs.store import Runs, runs_folder
     from nexus_tui.training.session import Session
@@ -101,6 +126,8 @@ def train(
     root = runs_folder(runs)
     if from_step and not resume:
         raise ConfigError("--from needs --resume RUN.")
+    if resume:
+        return Session.resume(Runs(root).find(resume).folder, from_step or None, steps)
     overrides = list(settings or [])
     if corpus:
         overrides.append(f"data.corpus={json.dumps(corpus)}")
@@ -110,13 +137,7 @@ def train(
         overrides.append(f"run.seed={seed}")
     if holdout:
         overrides.append(f"data.holdout={holdout}")
-
-    def begin() -> Session:
-        if resume:
-            return Session.resume(Runs(root).find(resume).folder, from_step or None)
-        return Session.start(root, RunConfig.load(model, overrides), name)
-
-    _exit(foreground.train_to_the_end(begin))
+    return Session.start(root, RunConfig.load(model, overrides), name)
 
 
 @app.command(epilog="Example: nexus-tui runs --json")

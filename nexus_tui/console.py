@@ -151,10 +151,13 @@ def print_forecast(told: dict[str, Any]) -> None:
         )
 
 
-def follow(session: Session) -> str:
-    """Print what a session does until it ends. Returns the journal's last word, such as `finished`."""
+def follow(session: Session, plain: bool = False) -> str:
+    """Print what a session does until it ends, `plain` or with a bar on a terminal.
+
+    Returns the journal's last word, such as `finished`.
+    """
     run = Run(session.folder)
-    watcher = _Bar(run) if sys.stderr.isatty() else _Lines(run)
+    watcher = _Bar(run) if sys.stderr.isatty() and not plain else _Lines(run)
     with watcher:
         while session.alive:
             session.join(0.5)

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,12 @@ def open_app(folder: Path | None = None, sampling_share: float | None = None) ->
         open_run=chosen.name if is_run else "",
         sampling_share=SAMPLING_SHARE if sampling_share is None else sampling_share,
     )
+    signal.signal(signal.SIGHUP, lambda *_: nexus.hang_up())
+    signal.signal(signal.SIGTERM, lambda *_: nexus.from_elsewhere(nexus.terminate))
+    signal.signal(signal.SIGUSR1, lambda *_: nexus.from_elsewhere(nexus.save_now))
     outcome = nexus.run()
+    if nexus.lost:
+        silence()
     session = nexus.session
     if session and session.alive:
         if outcome != "keep":
@@ -50,36 +55,103 @@ def open_app(folder: Path | None = None, sampling_share: float | None = None) ->
     return nexus.return_code or 0
 
 
-def train_to_the_end(begin: Callable[[], Any]) -> int:
-    """Begin a session and print its progress until it ends. Returns the exit status.
+def detach(begin: Callable[[], Any]) -> int:
+    """Begin a session in a process of its own, of no terminal, and say its name. Returns the exit status.
 
-    Ctrl-C and SIGTERM ask it to save and stop. They come by a handler and not as KeyboardInterrupt, which
-    could strike anywhere and leave the trainer's thread running behind an exit that waits for it.
+    Call it before anything has made a thread: a fork copies none.
+    """
+    told, tell = os.pipe()
+    process = os.fork()
+    if process == 0:
+        os.close(told)
+        os.setsid()
+        silence()
+        os._exit(_detached(begin, tell))
+    os.close(tell)
+    with open(told, encoding="utf-8") as answer:  # noqa: PTH123 (a descriptor)
+        status, _, words = answer.read().partition(" ")
+    if status != "0":
+        print(f"nexus-tui: {words or 'the process ended before it began to train.'}", file=sys.stderr)
+        return int(status or WORK_FAILED)
+    print(
+        f"{words} trains as process {process}; `nexus-tui attach {words}` shows it, `stop` ends it."
+    )
+    return 0
+
+
+def _detached(begin: Callable[[], Any], tell: int) -> int:
+    """Train in the process that `detach` made; says in `tell` how it began."""
+
+    def announced() -> Any:
+        session = begin()
+        os.write(tell, f"0 {session.folder.name}".encode())
+        os.close(tell)
+        return session
+
+    try:
+        return train_to_the_end(announced)
+    except Exception as error:
+        with suppress(OSError):  # it has begun: the journal says how it ended
+            os.write(tell, f"{_status(error)} {error}".encode())
+        return WORK_FAILED
+
+
+def train_to_the_end(begin: Callable[[], Any], *, plain: bool = False) -> int:
+    """Begin a session and print its progress to its end. Returns the exit status.
+
+    On a terminal with a bar, unless it is to be `plain`.
+
+    Ctrl-C and SIGTERM ask it to save and stop, SIGUSR1 to save and go on; a terminal that hangs up ends the
+    printing and nothing else. Signals come by a handler and not as KeyboardInterrupt, which could strike
+    anywhere and leave the trainer's thread running behind an exit that waits for it.
     """
     signals: list[int] = []
     sessions: list[Any] = []
 
+    def save(*_: object) -> None:
+        for session in sessions:
+            session.save()
+
     def stop(number: int, _: object) -> None:
         if not signals:
-            os.write(2, "\nsaving and stopping …\n".encode())
+            with suppress(OSError):
+                os.write(2, "\nsaving and stopping …\n".encode())
         signals.append(number)
         for session in sessions:
             session.stop()
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    handlers: dict[signal.Signals, Callable[..., None]] = {
+        signal.SIGINT: stop,
+        signal.SIGTERM: stop,
+        signal.SIGUSR1: save,
+        signal.SIGHUP: lambda *_: silence(),
+    }
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         sessions.append(begin())
         if signals:
             sessions[0].stop()
         from nexus_tui import console
 
-        ended = console.follow(sessions[0])
+        try:
+            ended = console.follow(sessions[0], plain)
+        except OSError:  # who read it has gone
+            silence()
+            ended = console.follow(sessions[0])
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
     if sessions[0].error or ended == "failed":
         return WORK_FAILED
     return INTERRUPTED if signals else 0
+
+
+def silence() -> None:
+    """Nobody reads any more: let what is printed from now on go nowhere."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(nowhere, descriptor)
+    os.close(nowhere)
 
 
 @contextmanager
@@ -96,7 +168,12 @@ def one_sentence(debug: bool = False) -> Iterator[None]:
         if debug:
             raise
         print(f"nexus-tui: {error}", file=sys.stderr)
-        sys.exit(WRONG_INPUT if type(error).__module__.startswith("nexus_tui") else WORK_FAILED)
+        sys.exit(_status(error))
+
+
+def _status(error: Exception) -> int:
+    """Our own exceptions are about what was asked for; others about what went wrong with it."""
+    return WRONG_INPUT if type(error).__module__.startswith("nexus_tui") else WORK_FAILED
 
 
 def _is_foreign(path: Path) -> bool:

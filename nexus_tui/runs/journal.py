@@ -190,7 +190,7 @@ class SampledEvent(Event, frozen=True):
 
 
 class ControlledEvent(Event, frozen=True):
-    """Somebody's wish was carried out at this step boundary: `pause`, `continue`, `lr_scale` …"""
+    """Somebody's wish was carried out at this step boundary: `pause`, `continue`, `rate_scale`, `plan`."""
 
     step: int
     act: str

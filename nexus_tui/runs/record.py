@@ -142,6 +142,8 @@ class Record:
     """Every event but steps, other measurements and activities, in order."""
     started: j.StartedEvent | None = None
     ended: j.EndedEvent | None = None
+    planned: int | None = None
+    """Steps planned by somebody's wish, where that is not what the configuration says."""
     paused: bool = False
     activity: str = ""
 
@@ -210,6 +212,7 @@ class Record:
             case j.ResumedEvent():
                 parent = self.saved.get(event.checkpoint, (branch, None))[0]
                 self.branches.append(Branch(len(self.branches), parent, event.step))
+                self.planned = None  # the trainer says it again if it still holds
             case j.EvaluatedEvent():
                 self.evaluations.append(self._evaluation(branch, event))
             case j.SavedEvent():
@@ -223,6 +226,8 @@ class Record:
                 self.samples.append(event)
             case j.ControlledEvent() if event.act in ("pause", "continue"):
                 self.paused = event.act == "pause"
+            case j.ControlledEvent(act="plan", value=float(value)):
+                self.planned = int(value)
             case j.EndedEvent():
                 self.ended = event
 

@@ -267,7 +267,9 @@ class Run:
 
     @property
     def total_steps(self) -> int:
-        """How many steps are planned; 0 if the run does not say."""
+        """How many steps are planned, by the newest wish if there is one; 0 if the run does not say."""
+        if self._record.planned is not None:
+            return self._record.planned
         steps = self.setting("budget.steps", 0)
         return steps if isinstance(steps, int) else 0
 

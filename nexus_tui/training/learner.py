@@ -48,6 +48,8 @@ class Learner:
         self.config = config
         self.dataset = dataset
         self.step = 0
+        self.total = config.budget.steps
+        """Steps that are planned: the configuration's, unless somebody has wished for others."""
         self.rate_scale = 1.0
         self.model = HybridLM(config.model, seed=config.run.seed)
         self.optimizer = adamw(self.model, config.optimizer)
@@ -61,7 +63,7 @@ class Learner:
         """Forward, backward, clip, update. Raises DivergedError before a harmful update."""
         started = time.perf_counter()
         config, step = self.config, self.step + 1
-        rate = learning_rate(config, step) * self.rate_scale
+        rate = learning_rate(config, step, self.total) * self.rate_scale
         loss = self._backward(step)
         norm = float(torch.nn.utils.clip_grad_norm_(self.model.parameters(), config.optimizer.clip))
         if not (torch.isfinite(torch.tensor([loss, norm])).all()):
@@ -96,9 +98,13 @@ class Learner:
         save_model(self.model, folder)
         self.dataset.tokenizer.save(str(folder / TOKENIZER))
         save_file(state_tensors(self.model, self.optimizer), folder / OPTIMIZER)
-        (folder / STATE).write_text(
-            json.dumps({"step": self.step, "tokens": self.tokens, "rate_scale": self.rate_scale}) + "\n"
-        )
+        state = {
+            "step": self.step,
+            "tokens": self.tokens,
+            "rate_scale": self.rate_scale,
+            "planned_steps": self.total,
+        }
+        (folder / STATE).write_text(json.dumps(state) + "\n")
 
     def load(self, checkpoint: Checkpoint) -> None:
         """Go on from a checkpoint. Raises CheckpointError if it is damaged or not of this configuration."""
@@ -113,5 +119,6 @@ class Learner:
             self.model.load_state_dict(loaded.state_dict())
             load_state_tensors(self.model, self.optimizer, load_file(checkpoint.path / OPTIMIZER))
             self.step, self.rate_scale = int(state["step"]), float(state["rate_scale"])
+            self.total = int(state.get("planned_steps", self.total))
         except (OSError, ValueError, KeyError, SafetensorError) as error:
             raise CheckpointError(f"{checkpoint.path} cannot be resumed from: {error}") from error

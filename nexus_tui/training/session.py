@@ -12,7 +12,7 @@ from nexus_tui.runs.journal import Journal
 from nexus_tui.runs.lock import RunLock
 from nexus_tui.runs.naming import NAME
 from nexus_tui.runs.run import Run, RunError
-from nexus_tui.training.control import Control, Stop
+from nexus_tui.training.control import Control, Plan, Save, Stop
 from nexus_tui.training.memory import keep_freed_memory
 
 
@@ -26,9 +26,15 @@ class Session:
     The thread is no daemon and belongs to no screen: a screen that ends does not end it.
     """
 
-    def __init__(self, folder: Path, config: RunConfig, checkpoint: Checkpoint | None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        config: RunConfig,
+        checkpoint: Checkpoint | None,
+        control: Control | None = None,
+    ) -> None:
         self.folder = folder
-        self.control = Control()
+        self.control = control or Control()
         self.error: BaseException | None = None
         """What ended the thread, if it was not its own decision. The journal has the sentence."""
         self.wake: Callable[[], None] | None = None
@@ -41,10 +47,13 @@ class Session:
         self._thread = threading.Thread(target=self._train, name=f"train {folder.name}", daemon=False)
 
     @classmethod
-    def start(cls, runs_folder: Path, config: RunConfig, name: str = "") -> Self:
+    def start(
+        cls, runs_folder: Path, config: RunConfig, name: str = "", control: Control | None = None
+    ) -> Self:
         """Begin a new run. Its folder and journal exist when this returns.
 
-        `name` defaults to the preset's with the first free number. Raises SessionError.
+        `name` defaults to the preset's with the first free number; `control` may have wishes already.
+        Raises SessionError.
         """
         if name and not NAME.fullmatch(name):
             raise SessionError(f"{name!r} cannot name a run; use letters, digits and . _ + - (100 at most).")
@@ -61,14 +70,15 @@ class Session:
             ) from None
         except OSError as error:
             raise SessionError(f"{folder} cannot be written ({error.strerror}).") from None
-        session = cls(folder, config, None)
+        session = cls(folder, config, None, control)
         session._thread.start()
         return session
 
     @classmethod
-    def resume(cls, folder: Path, which: str | int | None = None) -> Self:
+    def resume(cls, folder: Path, which: str | int | None = None, steps: int = 0) -> Self:
         """Go on with a run from a checkpoint, by step or name; None is the newest (or the start).
 
+        With `steps`, to that step instead of the one planned.
         Raises SessionError, RunError (no such run or checkpoint), RunLockedError (somebody trains it).
         """
         run = Run.open(folder)
@@ -84,11 +94,14 @@ class Session:
             raise SessionError(
                 f"{checkpoint.name} is an {made}: training cannot go on from it; resume from one of those."
             )
-        if checkpoint and checkpoint.step >= config.budget.steps:
+        planned = steps or run.total_steps
+        if checkpoint and checkpoint.step >= planned:
             raise SessionError(
-                f"{run.name} has finished its {config.budget.steps} steps; resume it from an earlier one."
+                f"{run.name} has finished its {planned} steps; resume it from an earlier one, or with more."
             )
         session = cls(folder, config, checkpoint)
+        if steps:
+            session.control.request(Plan(steps))
         session._thread.start()
         return session
 
@@ -100,6 +113,10 @@ class Session:
     def stop(self) -> None:
         """Ask it to save and end. Returns at once."""
         self.control.request(Stop())
+
+    def save(self) -> None:
+        """Ask it to save the current step and go on. Returns at once."""
+        self.control.request(Save())
 
     def join(self, timeout: float | None = None) -> None:
         """Wait until it has ended, or for `timeout` seconds."""

@@ -4,7 +4,7 @@ import os
 import socket
 import subprocess
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -32,6 +32,7 @@ from nexus_tui.runs.predictions import predicted_events
 from nexus_tui.runs.report import REPORT, write_report
 from nexus_tui.runs.run import Run
 from nexus_tui.training import control as c
+from nexus_tui.training.channel import Channel
 from nexus_tui.training.evaluation import Validation, summary, validation
 from nexus_tui.training.learner import TOKENIZER, DivergedError, Learner
 from nexus_tui.training.sampling import Sampler
@@ -45,6 +46,8 @@ class _Requests:
     evaluate: bool = False
     sample: bool = False
     stop: bool = False
+    wishes: list[c.Wish] = field(default_factory=list)
+    """Whose they are: told when it is done."""
 
 
 class Trainer:
@@ -65,6 +68,7 @@ class Trainer:
         self._validation: Validation
         self._holdout: Validation | None = None
         self._compiling: subprocess.Popen[bytes] | None = None
+        self._channel: Channel | None = None
 
     def train(self, checkpoint: Checkpoint | None) -> None:
         """Train to the end of the budget or until told to stop. A failure is journalled and raised."""
@@ -81,6 +85,9 @@ class Trainer:
             self._fail(str(error) or type(error).__name__)
             raise
         finally:
+            self._control.end()
+            if self._channel:
+                self._channel.close()
             self._journal.close()
             if self._compiling:
                 self._compiling.wait()
@@ -97,6 +104,11 @@ class Trainer:
                 torch=str(torch.__version__),
             )
         )
+        try:
+            self._channel = Channel(folder, self._control)
+        except OSError as error:
+            reason = f"other processes cannot steer this run: there is no socket ({error})"
+            self._append(j.FaultedEvent(step=0, message=reason))
         self._activity("reading the corpus")
         tokenizer = load_tokenizer(folder / TOKENIZER) if (folder / TOKENIZER).exists() else None
         corpus = load_corpus(config.data.corpus)
@@ -138,7 +150,16 @@ class Trainer:
         if checkpoint or len(self._run.steps):
             name = checkpoint.name if checkpoint else ""
             self._append(j.ResumedEvent(step=self._learner.step, checkpoint=name), durable=True)
+            self._append_steering()
         self._run.refresh()
+
+    def _append_steering(self) -> None:
+        """Say what holds of all that was wished for: what came after the checkpoint does no longer."""
+        said = {event.act for event in self._run.log if isinstance(event, j.ControlledEvent)}
+        holding = {"rate_scale": self._learner.rate_scale, "plan": float(self._learner.total)}
+        for act, value in holding.items():
+            if act in said:
+                self._append(j.ControlledEvent(step=self._learner.step, act=act, value=value))
 
     def _compile(self) -> None:
         """Say that kernels are being compiled, and have those of sampling compiled meanwhile and beyond."""
@@ -147,15 +168,15 @@ class Trainer:
 
     def _steps(self) -> str:
         """Step to the end. Returns why it ended: `finished` or `stopped`."""
-        learner, config = self._learner, self._config
-        if self._due().evaluate and self._name() not in {e.name for e in self._run.evaluations}:
-            self._carry_out(self._due())  # killed between its save and its evaluation
-        while learner.step < config.budget.steps:
-            wishes = self._take_wishes()
-            if wishes.stop:
-                self._save()
+        learner = self._learner
+        self._carry_out_due()  # killed between its save and its evaluation
+        while True:
+            requests = self._take_wishes()
+            self._carry_out(requests)
+            if learner.step >= learner.total:
+                break
+            if requests.stop:
                 return "stopped"
-            self._carry_out(wishes)
             stepped = learner.advance()
             self._append(
                 j.StepEvent(
@@ -168,54 +189,75 @@ class Trainer:
                 )
             )
             self._carry_out(self._due())
+        self._carry_out_due()  # somebody shortened it to this very step
         self._score_winner()
         return "finished"
+
+    def _carry_out_due(self) -> None:
+        """Evaluate the current step if the configuration asks for it and it has not been done."""
+        if self._due().evaluate and self._name() not in {e.name for e in self._run.evaluations}:
+            self._carry_out(self._due())
 
     def _due(self) -> _Requests:
         """What the configuration asks for after the current step."""
         step, config = self._learner.step, self._config
-        last = step == config.budget.steps
+        last = step == self._learner.total
         evaluate = step > 0 and (last or step % config.evaluation.every == 0)
         save = step > 0 and (last or step % config.checkpoint.every == 0)
         return _Requests(save=save, evaluate=evaluate, sample=evaluate)
 
     def _take_wishes(self) -> _Requests:
         """All waiting wishes; while paused, waits for more."""
-        wishes, paused = _Requests(), False
-        while act := self._control.take(wait=paused):
-            match act:
+        requests, paused, step = _Requests(), False, self._learner.step
+        while wish := self._control.take(step, wait=paused):
+            match wish.act:
                 case c.Pause() | c.Continue():
-                    wanted = isinstance(act, c.Pause)
+                    wanted = isinstance(wish.act, c.Pause)
                     if wanted != paused:
                         paused = wanted
-                        self._append(
-                            j.ControlledEvent(step=self._learner.step, act="pause" if paused else "continue")
-                        )
-                case c.ScaleRate(scale):
-                    self._learner.rate_scale = scale
-                    self._append(j.ControlledEvent(step=self._learner.step, act="rate_scale", value=scale))
-                case c.Note(text):
-                    self._append(j.NotedEvent(step=self._learner.step, text=text))
+                        self._append(j.ControlledEvent(step=step, act="pause" if paused else "continue"))
                 case c.Stop():
-                    wishes.stop, paused = True, False
+                    requests.stop = requests.save = True
+                    paused = False
                 case c.Save():
-                    wishes.save = True
+                    requests.save = True
                 case c.Evaluate():
-                    wishes.evaluate = True
+                    requests.evaluate = True
                 case c.Sample():
-                    wishes.sample = True
+                    requests.sample = True
+                case _:
+                    self._steer(wish)
+            requests.wishes.append(wish)
             if paused:
-                self._carry_out(wishes)
-                wishes = _Requests()
-        return wishes
+                self._carry_out(requests)
+                requests = _Requests()
+        return requests
 
-    def _carry_out(self, wishes: _Requests) -> None:
-        if wishes.save or wishes.evaluate:
+    def _steer(self, wish: c.Wish) -> None:
+        """What changes training, or the record, at once; it is journalled before the step that it changes."""
+        learner, step = self._learner, self._learner.step
+        match wish.act:
+            case c.ScaleRate(scale):
+                learner.rate_scale = scale
+                self._append(j.ControlledEvent(step=step, act="rate_scale", value=scale), durable=True)
+            case c.Plan(steps) if steps < step or steps <= self._config.schedule.warmup:
+                wish.refuse(f"it is at step {step:,}, and warms up for {self._config.schedule.warmup:,}.")
+            case c.Plan(steps):
+                learner.total = steps
+                self._append(j.ControlledEvent(step=step, act="plan", value=steps), durable=True)
+            case c.Note(text):
+                self._append(j.NotedEvent(step=step, text=text))
+
+    def _carry_out(self, requests: _Requests) -> None:
+        if requests.save or requests.evaluate:
             self._save()
-        if wishes.evaluate:
+        if requests.evaluate:
             self._evaluate()
-        if wishes.sample:
+        if requests.sample:
             self._sample()
+        for wish in requests.wishes:
+            if not wish.refusal:
+                wish.done(self._learner.step)
 
     def _name(self) -> str:
         """The name for a checkpoint of the current step; before the first, that of the one resumed from."""

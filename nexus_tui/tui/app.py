@@ -6,6 +6,7 @@ What reads runs (numpy) or trains them (torch) is imported in threads once the f
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
@@ -21,6 +22,7 @@ from textual.screen import Screen
 
 from nexus_tui.training.control import Control
 from nexus_tui.tui import theme
+from nexus_tui.tui.driver import SteadyDriver
 from nexus_tui.tui.keybar import KeyBar
 from nexus_tui.tui.keys import BY_ID, Where, bindings, keys_at, keys_of
 from nexus_tui.tui.launcher import Launcher, LaunchError, TrainingSession
@@ -109,11 +111,13 @@ class NexusApp(App[str]):
         theme_name: str | None = None,
         sampling_share: float = SAMPLING_SHARE,
     ) -> None:
-        super().__init__()
+        super().__init__(driver_class=SteadyDriver)
         self._view_file = ViewFile(runs_folder)
         self.view, self._view_said = self._view_file.load()
         """How everything is arranged: set its attributes, and it is kept."""
         theme.register(self, theme_name, self.view.theme)
+        self.lost = False
+        """Whether the terminal has gone away."""
         self.runs_folder = runs_folder
         self.clock = clock
         self.loaded = False
@@ -131,6 +135,7 @@ class NexusApp(App[str]):
         self._preload = preload
         self._sampling_share = sampling_share
         self._minute = -1
+        self._screen_loop: asyncio.AbstractEventLoop | None = None
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Our roles as CSS variables, for themes that are not ours."""
@@ -150,6 +155,7 @@ class NexusApp(App[str]):
 
     def on_mount(self) -> None:
         """Paint first; read the folder and import the rest after that."""
+        self._screen_loop = asyncio.get_running_loop()
         self.theme_changed_signal.subscribe(self, lambda _: self._colors_changed())
         self.call_after_refresh(lambda: self.run_worker(self._begin(), exclusive=False))
 
@@ -322,6 +328,33 @@ class NexusApp(App[str]):
         if self.current_mode == "training":
             self._news()
         self.switch_mode("training")
+
+    # What comes from outside -----------------------------------------------------------------------------
+
+    def from_elsewhere(self, do: Callable[[], object]) -> None:
+        """Have something done in the screen's thread soon. Any thread may ask, and a signal's handler."""
+        if self._screen_loop:
+            with contextlib.suppress(RuntimeError):  # the screen has just ended
+                self._screen_loop.call_soon_threadsafe(do)
+
+    def hang_up(self) -> None:
+        """The terminal is gone, somebody says."""
+        if isinstance(self._driver, SteadyDriver):
+            self._driver.hang_up()
+
+    def terminal_lost(self) -> None:
+        """Leave; what is trained here goes on to its end."""
+        self.lost = True
+        self.exit(KEEP)
+
+    def terminate(self) -> None:
+        """Leave at once; what is trained here is saved first, without a screen."""
+        self.exit(STOPPED)
+
+    def save_now(self) -> None:
+        """Save what is trained here."""
+        if self.session:
+            self.session.save()
 
     # Actions of the keys that work everywhere ------------------------------------------------------------
 

@@ -25,6 +25,9 @@ class TrainingSession(Protocol):
     def stop(self) -> None:
         """Ask it to save and end."""
 
+    def save(self) -> None:
+        """Ask it to save and go on."""
+
     def join(self, timeout: float | None = None) -> None:
         """Wait until it has ended."""
 

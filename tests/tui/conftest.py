@@ -14,7 +14,7 @@ from nexus_tui.data.novelty import Novelty
 from nexus_tui.runs.lock import RunLock
 from nexus_tui.runs.run import Run
 from nexus_tui.runs.store import Runs
-from nexus_tui.training.control import Act, Control
+from nexus_tui.training.control import Act, Control, Save
 from nexus_tui.tui import theme
 from nexus_tui.tui.app import NexusApp
 from nexus_tui.tui.launcher import Launcher, LaunchError
@@ -38,6 +38,9 @@ class FakeSession:
     def stop(self) -> None:
         self.asked_to_stop = True
 
+    def save(self) -> None:
+        self.control.request(Save())
+
     def end(self) -> None:
         self.alive = False
         self._lock.release()
@@ -47,7 +50,7 @@ class FakeSession:
 
     def wishes(self) -> list[Act]:
         """What was asked for since the last call."""
-        return list(iter(self.control.take, None))
+        return [wish.act for wish in iter(lambda: self.control.take(0), None)]
 
 
 class FakeLauncher(Launcher):
