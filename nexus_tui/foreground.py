@@ -73,9 +73,7 @@ def detach(begin: Callable[[], Any]) -> int:
     if status != "0":
         print(f"nexus-tui: {words or 'the process ended before it began to train.'}", file=sys.stderr)
         return int(status or WORK_FAILED)
-    print(
-        f"{words} trains as process {process}; `nexus-tui attach {words}` shows it, `stop` ends it."
-    )
+    print(f"{words} trains as process {process}; `nexus-tui attach {words}` shows it, `stop` ends it.")
     return 0
 
 

@@ -66,7 +66,7 @@ class Presence:
     def __init__(self, run: Run) -> None:
         self.others: tuple[str, ...] = ()
         """Who else looks, as of the last `refresh`."""
-        self._run = run
+        self.run = run
         self._connection: socket.socket | None = None
 
     def refresh(self) -> bool:
@@ -74,8 +74,8 @@ class Presence:
         before = self.others
         try:
             if self._connection is None:
-                self._connection = _connection(self._run)
-            self.others = _exchange(self._connection, Hello(whoami()), 1.0, self._run.name).looking
+                self._connection = _connection(self.run)
+            self.others = _exchange(self._connection, Hello(whoami()), 1.0, self.run.name).looking
         except RemoteError:
             self.close()
         return self.others != before

@@ -33,10 +33,13 @@ from nexus_tui.tui.view import ViewFile
 
 if TYPE_CHECKING:
     from nexus_tui.runs.run import Run
+    from nexus_tui.training.remote import Presence, RemoteControl
     from nexus_tui.tui.watch import Watcher
 
 TICK = 0.25
 """Seconds between two looks at what is alive: four updates a second at most."""
+LOOKERS = 8
+"""Ticks between two questions who else looks at a run."""
 SAMPLING_SHARE = 0.25
 """Of one core: the most that sampling uses while a run is trained here, unless the user says otherwise."""
 KEEP = "keep"
@@ -136,6 +139,8 @@ class NexusApp(App[str]):
         self._sampling_share = sampling_share
         self._minute = -1
         self._screen_loop: asyncio.AbstractEventLoop | None = None
+        self._presence: Presence | None = None
+        self._ticks = 0
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Our roles as CSS variables, for themes that are not ours."""
@@ -215,6 +220,10 @@ class NexusApp(App[str]):
         if self.current and self.current not in self.runs and not self.current.folder.exists():
             self.current = next(iter(self.runs), None)
             changed = True
+        self._ticks += 1
+        live = self.current is not None and self.current.holder is not None
+        if self._ticks % LOOKERS == 0 and (live or self._presence):
+            self.run_worker(self._say_who_looks(), group="lookers", exclusive=True)
         minute = int(self.clock().timestamp()) // 60
         if changed or minute != self._minute:  # ages are counted in minutes
             self._minute = minute
@@ -260,16 +269,40 @@ class NexusApp(App[str]):
         return self._sampling_share if session and session.alive else 1.0
 
     @property
-    def control(self) -> Control | None:
-        """Takes wishes for the run that is shown, if this process trains it."""
-        if (
-            self.session
-            and self.session.alive
-            and self.current
-            and self.session.folder == self.current.folder
-        ):
+    def control(self) -> Control | RemoteControl | None:
+        """Takes wishes for the run that is shown, if it is trained here or by a process that can be asked."""
+        run = self.current
+        if run is None:
+            return None
+        if self.session and self.session.alive and self.session.folder == run.folder:
             return self.session.control
-        return None
+        if run.holder is None:
+            return None
+        from nexus_tui.training.remote import RemoteControl, why_not
+
+        if why_not(run):
+            return None
+        return RemoteControl(run, lambda words: self.from_elsewhere(partial(self.say, words, "warn")))
+
+    @property
+    def looking(self) -> tuple[str, ...]:
+        """Who else looks at the run that is shown, while it is trained."""
+        return self._presence.others if self._presence and self._presence.run is self.current else ()
+
+    async def _say_who_looks(self) -> None:
+        """Let the trainer of the run that is shown know that somebody looks, and hear who else does."""
+        from nexus_tui.training.remote import Presence
+
+        run, before = self.current, self._presence
+        if before and before.run is not run:
+            before.close()
+            self._presence = None
+        if run is None or run.holder is None:
+            return
+        if self._presence is None:
+            self._presence = Presence(run)
+        if await asyncio.to_thread(self._presence.refresh):
+            self._news()
 
     def open(self, run: Run, mode: Where = "training") -> None:
         """Show a run in a mode."""

@@ -1,5 +1,7 @@
 """The two lines above the charts: which run this is and how it fares; how far it is, and how long yet."""
 
+from collections.abc import Sequence
+
 from nexus_tui.runs.journal import DeviceEvent
 from nexus_tui.runs.run import Run
 from nexus_tui.tui import format as fmt
@@ -10,8 +12,11 @@ from nexus_tui.tui.story import state
 from nexus_tui.tui.theme import glyphs
 
 
-def status(run: Run, pace: Pace | None, width: int) -> Line:
-    """Name, state, what it is made of; at the right how fast and on what. Gives way from the middle."""
+def status(run: Run, pace: Pace | None, width: int, looking: Sequence[str] = ()) -> Line:
+    """Name, state, what it is made of; at the right how fast and on what, and who else is `looking`.
+
+    Gives way from the middle.
+    """
     sign, word, role = state(run)
     name = fit(plain(run.name), min(len(plain(run.name)), max(12, width // 3)))
     doing = f"{word} · {plain(run.activity)}" if run.activity else word
@@ -21,6 +26,9 @@ def status(run: Run, pace: Pace | None, width: int) -> Line:
     if run.holder:
         parts = [fmt.speed(pace.tokens_per_second)] if pace else []
         right = ((" · ".join([*parts, *device(run)]) + " ", "muted"),)
+        if looking:
+            others = f" · {len(looking)} more" if len(looking) > 1 else ""
+            right = ((f"also here: {plain(looking[0])}{others}   ", "val"), *right)
     for candidate in ((*left, *middle), left):
         if width_of(candidate) + width_of(right) < width:
             return spread(candidate, right, width)

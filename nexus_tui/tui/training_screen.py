@@ -9,6 +9,7 @@ from textual.containers import Horizontal
 from nexus_tui.runs.journal import ControlledEvent, DeviceEvent
 from nexus_tui.runs.run import Run
 from nexus_tui.training import control as c
+from nexus_tui.training.remote import why_not as not_from_here
 from nexus_tui.tui import heading
 from nexus_tui.tui.board import Board
 from nexus_tui.tui.board_screen import BoardScreen
@@ -91,7 +92,9 @@ class TrainingScreen(BoardScreen):
         recent, now = pace(run), self.nexus.clock()
         head = self.query_one("#heading", Lines)
         width = self.size.width
-        head.show([heading.status(run, recent, width), heading.progress(run, recent, width)])
+        head.show(
+            [heading.status(run, recent, width, self.nexus.looking), heading.progress(run, recent, width)]
+        )
         column = self.query_one("#side", Lines)
         if column.size.width:
             column.show(side(run, checkpoints(run), column.size.width, column.size.height, now))
@@ -106,9 +109,9 @@ class TrainingScreen(BoardScreen):
             if run is None:
                 return "No run is open; 1 lists the runs."
             if self.nexus.control is None:
-                holder = run.holder
-                if holder:
-                    return f"Process {holder.pid} on {holder.host} trains {run.name}; steer it there."
+                if run.holder:
+                    reason = not_from_here(run)
+                    return reason[:1].upper() + reason[1:]
                 return self.nexus.why_no_resume(run) or f"Nobody trains {run.name} now; r resumes it."
         if action == "resume":
             if run is None:
