@@ -165,6 +165,13 @@ def test_a_training_without_a_screen_outlives_its_terminal(
     same(run, undisturbed)
 
 
+def wait(holds: Callable[[], bool], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
 def command(*arguments: str) -> tuple[int, str]:
     done = subprocess.run([*NEXUS, *arguments], capture_output=True, text=True, timeout=60, check=False)
     return done.returncode, done.stdout + done.stderr
@@ -179,6 +186,7 @@ def test_a_detached_training_is_steered_from_the_shell(tmp_path: Path, longer: R
     run = Run(tmp_path / "run")
     try:
         assert command("train", "--detach", "--model", str(preset), "--name", "run", *runs)[0] == 2
+        wait(begun(run))
         assert command("pause", "run", *runs)[1].startswith("run: paused at step ")
         run.refresh()
         held = run.step
@@ -186,14 +194,12 @@ def test_a_detached_training_is_steered_from_the_shell(tmp_path: Path, longer: R
         assert command("rate", "run", "0.5", *runs)[1] == f"run: learning rate × 0.5 at step {held:,}.\n"
         assert run.holder
         os.kill(run.holder.pid, signal.SIGUSR1)
-        while not run.checkpoints:
-            run.refresh()
+        wait(lambda: run.refresh() and bool(run.checkpoints))
         assert list(run.checkpoints) == [f"step_{held}"]
         assert command("plan", "run", "1", *runs)[0] == 2
         assert command("plan", "run", str(held + 5), *runs)[0] == 0
         assert command("continue", "run", *runs)[1] == f"run: continues at step {held:,}.\n"
-        while run.state in ("training", "paused"):
-            run.refresh()
+        wait(lambda: run.refresh() and run.holder is None)
     finally:
         if run.holder:
             os.kill(run.holder.pid, signal.SIGTERM)

@@ -12,6 +12,7 @@ from nexus_tui.runs.journal import Journal
 from nexus_tui.runs.lock import RunLock
 from nexus_tui.runs.naming import NAME
 from nexus_tui.runs.run import Run, RunError
+from nexus_tui.training.channel import Channel
 from nexus_tui.training.control import Control, Plan, Save, Stop
 from nexus_tui.training.memory import keep_freed_memory
 
@@ -42,6 +43,12 @@ class Session:
         self._config = config
         self._checkpoint = checkpoint
         self._lock = RunLock(folder)
+        self._channel: Channel | None = None
+        self._unreachable = ""
+        try:
+            self._channel = Channel(folder, self.control)
+        except OSError as error:
+            self._unreachable = f"other processes cannot steer this run: it has no socket ({error})"
         self._done = threading.Event()
         keep_freed_memory()
         self._thread = threading.Thread(target=self._train, name=f"train {folder.name}", daemon=False)
@@ -127,10 +134,14 @@ class Session:
         try:
             from nexus_tui.training.trainer import Trainer
 
-            Trainer(Run(self.folder), self._config, self.control, self._woken).train(self._checkpoint)
+            trainer = Trainer(Run(self.folder), self._config, self.control, self._woken, self._unreachable)
+            trainer.train(self._checkpoint)
         except BaseException as error:
             self.error = error
         finally:
+            self.control.end()
+            if self._channel:
+                self._channel.close()
             self._lock.release()
             self._done.set()
             self._woken()

@@ -32,7 +32,6 @@ from nexus_tui.runs.predictions import predicted_events
 from nexus_tui.runs.report import REPORT, write_report
 from nexus_tui.runs.run import Run
 from nexus_tui.training import control as c
-from nexus_tui.training.channel import Channel
 from nexus_tui.training.evaluation import Validation, summary, validation
 from nexus_tui.training.learner import TOKENIZER, DivergedError, Learner
 from nexus_tui.training.sampling import Sampler
@@ -54,10 +53,17 @@ class Trainer:
     """Trains one run in the calling thread, from its first step or a checkpoint to its end.
 
     The caller holds the run's lock. Everything that happens is journalled; `wake` is only called to say that
-    the journal has grown.
+    the journal has grown; `unreachable` says why nobody else can steer it, where that is so.
     """
 
-    def __init__(self, run: Run, config: RunConfig, control: c.Control, wake: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        run: Run,
+        config: RunConfig,
+        control: c.Control,
+        wake: Callable[[], None],
+        unreachable: str = "",
+    ) -> None:
         self._run = run
         self._config = config
         self._control = control
@@ -68,7 +74,7 @@ class Trainer:
         self._validation: Validation
         self._holdout: Validation | None = None
         self._compiling: subprocess.Popen[bytes] | None = None
-        self._channel: Channel | None = None
+        self._unreachable = unreachable
 
     def train(self, checkpoint: Checkpoint | None) -> None:
         """Train to the end of the budget or until told to stop. A failure is journalled and raised."""
@@ -85,9 +91,6 @@ class Trainer:
             self._fail(str(error) or type(error).__name__)
             raise
         finally:
-            self._control.end()
-            if self._channel:
-                self._channel.close()
             self._journal.close()
             if self._compiling:
                 self._compiling.wait()
@@ -104,11 +107,8 @@ class Trainer:
                 torch=str(torch.__version__),
             )
         )
-        try:
-            self._channel = Channel(folder, self._control)
-        except OSError as error:
-            reason = f"other processes cannot steer this run: there is no socket ({error})"
-            self._append(j.FaultedEvent(step=0, message=reason))
+        if self._unreachable:
+            self._append(j.FaultedEvent(step=0, message=self._unreachable))
         self._activity("reading the corpus")
         tokenizer = load_tokenizer(folder / TOKENIZER) if (folder / TOKENIZER).exists() else None
         corpus = load_corpus(config.data.corpus)
