@@ -26,7 +26,7 @@ def why_not(run: Run) -> str:
     if holder.host not in ("", socket.gethostname()):
         return f"{run.name} is trained on {holder.host}; steer it there."
     if not (run.folder / FOLDER).is_dir():
-        return f"process {holder.pid} trains {run.name} and takes no wishes; it has just begun, or is older."
+        return f"process {holder.pid} trains {run.name} and has no socket; steer it there."
     return ""
 
 

@@ -153,7 +153,7 @@ def test_a_socket_left_behind_is_taken_over_and_none_is_left(tmp_path: Path) -> 
     assert ask(first.run, c.Save()).step == 7
     again.close()
     assert not (first.run.folder / FOLDER).exists()
-    with pytest.raises(RemoteError, match="takes no wishes"):
+    with pytest.raises(RemoteError, match="has no socket"):
         ask(first.run, c.Save())
     first.lock.release()
     first.run.refresh()
