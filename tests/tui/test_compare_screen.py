@@ -85,6 +85,7 @@ async def show(pilot: Pilot[str], *marked: tuple[str, str]) -> CompareScreen:
 
 async def done(pilot: Pilot[str], screen: CompareScreen) -> None:
     """Wait until nothing is left to work out, and it is drawn."""
+    await settled(pilot)  # a section asks for what it needs once it is shown
     await until(pilot, lambda: not screen.analyst.live)
     screen._glance()
     await settled(pilot)
