@@ -59,7 +59,10 @@ class RunLock:
 
 def holder(folder: Path) -> Holder | None:
     """The living process that trains a run, if there is one."""
-    with contextlib.suppress(OSError), (folder / LOCK).open() as file:
+    path = f"{folder}/{LOCK}"
+    if not os.path.exists(path):  # noqa: PTH110 (asked of thousands: a fifth of the time of opening it)
+        return None
+    with contextlib.suppress(OSError), open(path) as file:  # noqa: PTH123
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except OSError:

@@ -33,7 +33,7 @@ class Signature(NamedTuple):
     """Of their folder: it changes when one comes or goes."""
 
 
-def stamp(path: Path) -> Stamp:
+def stamp(path: str | Path) -> Stamp:
     """That of a file or folder. Opens nothing."""
     try:
         stat = os.stat(path)  # noqa: PTH116 (asked of thousands: half the time of Path.stat)
@@ -44,7 +44,7 @@ def stamp(path: Path) -> Stamp:
 
 def signature(folder: Path) -> Signature:
     """That of a run's folder."""
-    return Signature(stamp(folder / JOURNAL), stamp(folder / CONFIG), stamp(folder / CHECKPOINTS))
+    return Signature(*(stamp(f"{folder}/{name}") for name in (JOURNAL, CONFIG, CHECKPOINTS)))
 
 
 @dataclass

@@ -8,7 +8,7 @@ from pathlib import Path
 from nexus_tui.resources import resource
 from nexus_tui.runs import truth
 from nexus_tui.runs.checkpoints import Checkpoint
-from nexus_tui.runs.reading import JOURNAL, stamp
+from nexus_tui.runs.reading import JOURNAL
 from nexus_tui.runs.run import Run, RunError
 from nexus_tui.runs.summaries import Summaries
 
@@ -48,8 +48,9 @@ class Runs:
 
     def refresh(self) -> list[Run]:
         """Every run, up to date, the one with the newest journal first."""
+        known = list(self._known.values())
         self.find_new()
-        for run in list(self._known.values()):
+        for run in known:
             run.refresh()
         return self.runs()
 
@@ -69,11 +70,10 @@ class Runs:
         with contextlib.suppress(OSError), os.scandir(self.folder) as entries:
             for entry in entries:
                 name = entry.name
-                run = self._known.get(name)
-                if run and not run.foreign:
+                if (known := self._known.get(name)) and not known.foreign:
                     found.add(name)
-                elif stamp(Path(entry.path, JOURNAL)).inode:
-                    self._known[name] = Run(self.folder / name, summaries=self.summaries)
+                elif not (run := Run(self.folder / name, summaries=self.summaries)).gone:
+                    self._known[name] = run
                     found.add(name)
                 else:
                     with contextlib.suppress(OSError):

@@ -144,4 +144,4 @@ def _weights(folder: Path, summary: Summary) -> Stamp:
     """That of the best's weights."""
     if summary.kind != "run" or not summary.best_checkpoint:
         return Stamp()
-    return stamp(folder / CHECKPOINTS / summary.best_checkpoint / WEIGHTS)
+    return stamp(f"{folder}/{CHECKPOINTS}/{summary.best_checkpoint}/{WEIGHTS}")

@@ -57,7 +57,7 @@ class Watcher:
         self._began = self._clock()
         self._round.clear()
         self.runs = self._store.refresh()
-        self._seen = {run: _seen(run) for run in self.runs}
+        self._seen = {run: (stamp(run.folder), run.signature.journal) for run in self.runs}
         self._live = {run for run in self.runs if run.holder}
         self._fill(self.runs, AT_FIRST)
         return before != [(run, run.revision) for run in self.runs]
@@ -90,7 +90,7 @@ class Watcher:
         """Whether anything about a run has changed since the last look at it."""
         if run.foreign:
             return run.refresh()
-        seen, before = _seen(run), self._seen.get(run)
+        seen, before = (stamp(run.folder), stamp(f"{run.folder}/{JOURNAL}")), self._seen.get(run)
         if before == seen:
             return False
         self._seen[run] = seen
@@ -113,8 +113,3 @@ class Watcher:
                 else:
                     later.append(run)
         self.fetcher.summarise(later)
-
-
-def _seen(run: Run) -> tuple[Stamp, Stamp]:
-    """Changes with what happens in a run's folder: a lock that comes or goes, an event in the journal."""
-    return stamp(run.folder), stamp(run.folder / JOURNAL)
