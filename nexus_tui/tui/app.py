@@ -21,6 +21,7 @@ from textual.filter import LineFilter, Monochrome, NoColor
 from textual.screen import Screen
 
 from nexus_tui.training.control import Control
+from nexus_tui.tui import format as fmt
 from nexus_tui.tui import theme
 from nexus_tui.tui.driver import SteadyDriver
 from nexus_tui.tui.keybar import KeyBar
@@ -133,6 +134,8 @@ class NexusApp(App[str]):
         self.marks = Marks()
         """The checkpoints to compare, over all runs."""
         self._watcher: Watcher | None = None
+        self._opening: tuple[Run, Where, str | None] | None = None
+        """A run to be shown in a mode once it has been read, unless the mode it was wanted from is left."""
         self._launcher = launcher or Launcher()
         self._opened = open_run
         self._preload = preload
@@ -187,12 +190,13 @@ class NexusApp(App[str]):
 
         store = all_runs(self.runs_folder, self._opened, Summaries(self.runs_folder, wait=False))
         watcher, shipped = Watcher(store), store.shipped()
-        watcher.look()
+        watcher.find()
         opened = (run for run in watcher.runs if self._opened in (run.name, run.folder.name))
         live = (run for run in watcher.runs if run.holder)
         current = next(chain(opened, live, watcher.runs, shipped), None)
         if current:
             current.read()
+        watcher.fill()
         return watcher, shipped, current
 
     def at_hand(self, run: Run) -> bool:
@@ -214,6 +218,11 @@ class NexusApp(App[str]):
         if said := self._view_file.look(self.view):
             self.say(said, "warn")
         changed = self._watcher.tick(self.current) if self._watcher else False
+        if self._opening and self._opening[0].is_read:
+            run, mode, seen_from = self._opening
+            self._opening = None
+            if self.current_mode == seen_from:
+                self.open(run, mode)
         if self.session and not self.session.alive:
             self.session = None
             changed = True
@@ -305,7 +314,11 @@ class NexusApp(App[str]):
             self._news()
 
     def open(self, run: Run, mode: Where = "training") -> None:
-        """Show a run in a mode."""
+        """Show a run in a mode; one that takes long to read, once it has been read."""
+        if not self.at_hand(run):
+            self._opening = (run, mode, self.current_mode)
+            self.say(f"Reading {run.name} ({fmt.size(run.size)}).")
+            return
         self.current = run
         self.switch_mode(mode)
 

@@ -73,13 +73,18 @@ class Fetcher:
                 self._thread.start()
 
     def _work(self) -> None:
+        kept = True
         while True:
             with self._lock:
-                if not self._waiting:
+                if not self._waiting and kept:
                     self._thread = None
-                    break
-                run, whole = self._waiting.popleft()
-            read = Run(run.folder)
+                    return
+                run, whole = self._waiting.popleft() if self._waiting else (None, False)
+            if run is None:
+                self._store.save_summaries()
+                kept = True
+                continue
+            read, kept = Run(run.folder), False
             with contextlib.suppress(Exception):  # whoever looks at the run meets it again, and says so
                 read.read()
                 if self._store.summaries:
@@ -87,4 +92,3 @@ class Fetcher:
             self._done.append((run, read if whole else None))
             if whole:
                 self.wake()
-        self._store.save_summaries()

@@ -1,5 +1,7 @@
 """A look at one run below the list: its loss, and what its newest sampled step wrote."""
 
+from typing import TYPE_CHECKING, cast
+
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 
@@ -8,7 +10,11 @@ from nexus_tui.tui.derived import best
 from nexus_tui.tui.lines import Lines
 from nexus_tui.tui.metric_chart import MetricChart, Settings
 from nexus_tui.tui.run_curves import RunCurves
+from nexus_tui.tui.safe import plain
 from nexus_tui.tui.side import samples
+
+if TYPE_CHECKING:
+    from nexus_tui.tui.app import NexusApp
 
 
 class RunLook(Horizontal):
@@ -39,6 +45,10 @@ class RunLook(Horizontal):
         if run is None or not self.size or (run.folder, run.revision, self.size) == self._drawn:
             return
         self._drawn = (run.folder, run.revision, self.size)
+        if not cast("NexusApp", self.app).at_hand(run):
+            self.query_one(MetricChart).show([], sentence=f"reading {plain(run.name)}", title="", unit="")
+            self.query_one("#samples", Lines).show([])
+            return
         curves = RunCurves(run, "step", best(run))
         self.query_one(MetricChart).draw(curves, curves.metrics[0], Settings())
         self.call_after_refresh(self._write, run)

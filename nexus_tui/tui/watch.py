@@ -53,14 +53,23 @@ class Watcher:
 
     def look(self) -> bool:
         """Look at everything now."""
+        changed = self.find()
+        self.fill()
+        return changed
+
+    def find(self) -> bool:
+        """Look at everything now, but read nothing that is not known yet: `fill` does."""
         before = [(run, run.revision) for run in self.runs]
         self._began = self._clock()
         self._round.clear()
         self.runs = self._store.refresh()
         self._seen = {run: (stamp(run.folder), run.signature.journal) for run in self.runs}
         self._live = {run for run in self.runs if run.holder}
-        self._fill(self.runs, AT_FIRST)
         return before != [(run, run.revision) for run in self.runs]
+
+    def fill(self) -> None:
+        """Have read what the list needs and is not known: little of it now, the rest in a thread."""
+        self._fill(self.runs, AT_FIRST)
 
     def at_hand(self, run: Run) -> bool:
         """Whether a run can be shown at once. If not, it is being read, and a later tick brings it."""
@@ -70,7 +79,11 @@ class Watcher:
         return False
 
     def close(self) -> None:
-        """Look no more."""
+        """Look no more, and keep for the next start what is known."""
+        if summaries := self._store.summaries:
+            for run in self.runs:
+                if run.is_read and not run.foreign:
+                    summaries.put(run)
         self.fetcher.close()
 
     def _begin_round(self, others: Iterable[Run]) -> bool:
