@@ -47,9 +47,10 @@ class Plan(Act, frozen=True):
 
 
 class Note(Act, frozen=True):
-    """Keep a note at the current step."""
+    """Keep a note at a step; None: at the current one."""
 
     text: Annotated[str, msgspec.Meta(min_length=1, max_length=NOTE_LENGTH)]
+    step: Annotated[int, msgspec.Meta(ge=0, le=10**9)] | None = None
 
 
 class Stop(Act, frozen=True):

@@ -35,6 +35,7 @@ from nexus_tui.training import control as c
 from nexus_tui.training.evaluation import Validation, summary, validation
 from nexus_tui.training.learner import TOKENIZER, DivergedError, Learner
 from nexus_tui.training.sampling import Sampler
+from nexus_tui.training.vitals import Vitals
 
 
 @dataclass
@@ -168,7 +169,7 @@ class Trainer:
 
     def _steps(self) -> str:
         """Step to the end. Returns why it ended: `finished` or `stopped`."""
-        learner = self._learner
+        learner, vitals = self._learner, Vitals()
         self._carry_out_due()  # killed between its save and its evaluation
         while True:
             requests = self._take_wishes()
@@ -188,6 +189,8 @@ class Trainer:
                     seconds=round(stepped.seconds, 6),
                 )
             )
+            if measured := vitals.due():
+                self._append(j.MeasuredEvent(step=learner.step, values=measured))
             self._carry_out(self._due())
         self._carry_out_due()  # somebody shortened it to this very step
         self._score_winner()
@@ -245,8 +248,8 @@ class Trainer:
             case c.Plan(steps):
                 learner.total = steps
                 self._append(j.ControlledEvent(step=step, act="plan", value=steps), durable=True)
-            case c.Note(text):
-                self._append(j.NotedEvent(step=step, text=text))
+            case c.Note(text, at):
+                self._append(j.NotedEvent(step=step if at is None else at, text=text))
 
     def _carry_out(self, requests: _Requests) -> None:
         if requests.save or requests.evaluate:

@@ -6,6 +6,7 @@ chart is large) is in the app's `View`, so that every board looks the same and i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import ClassVar, Protocol
 
@@ -21,16 +22,15 @@ from nexus_tui.tui.board_line import said_at, settings_line
 from nexus_tui.tui.chart import SMOOTHING_LEVELS, Band, Chart, Curve, Legend, Mark, Reading
 from nexus_tui.tui.chart.axis import XKind
 from nexus_tui.tui.chart.plot import Plot
-from nexus_tui.tui.lines import Lines, spread
+from nexus_tui.tui.lines import Line, Lines, spread, width_of
 from nexus_tui.tui.metric_chart import MetricChart, MetricPlot, Settings
 from nexus_tui.tui.metrics import Array, Metric
 from nexus_tui.tui.panes import panes
+from nexus_tui.tui.sight import Field, Sight
 from nexus_tui.tui.view import Axis, View
 
-LINE_FROM = 12
-"""Rows that a board needs before one of them says where the crosshair stands; else the titles do."""
-FEWEST = 4
-"""Points that a window keeps: there is nothing to be seen in fewer."""
+LINE_FROM = 24
+"""Rows that a board needs before one of them says where the crosshair stands; else its screen may."""
 WHEEL = 0.5
 """How far a notch of the wheel zooms, in steps of the keys, each of which halves the window."""
 
@@ -122,7 +122,7 @@ class Board(Widget, can_focus=False):
     DEFAULT_CSS: ClassVar[str] = "Board { width: 1fr; height: 1fr; }"
 
     class Moved(Message):
-        """The crosshair stands elsewhere, or is gone."""
+        """The crosshair stands elsewhere or is gone, or another part of the axis is shown."""
 
     def __init__(self, view: View, *, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -134,11 +134,7 @@ class Board(Widget, can_focus=False):
         self._page = 0
         self._regions: list[Region] = []
         self._places: tuple[object, Array] = (None, np.empty(0))
-        self._follows = False
-        self.at: float | None = None
-        """Where the crosshair stands; None without one."""
-        self.window: tuple[float, float] | None = None
-        """The part of the axis that is shown; None: all of it."""
+        self._sight = Sight()
         self.full = False
         """Whether the large chart is alone."""
 
@@ -159,12 +155,12 @@ class Board(Widget, can_focus=False):
         """Show these from now on; repaints what differs."""
         old, self._curves = self._curves, curves
         if old is not None and curves is not None and old.axis != curves.axis:
-            self._carry_over(old, curves)
+            self._sight.carry_over(lambda x: _moved(x, old, curves))
         self.redraw()
 
     def forget(self) -> None:
         """What is shown next is another thing: no crosshair, all of it, the first page."""
-        self.at = self.window = None
+        self._sight.live()
         self._page = 0
         self._plots = {}
 
@@ -238,83 +234,104 @@ class Board(Widget, can_focus=False):
             self._charts += missing
             self.mount_all(missing)
             self._charts[0].refresh(layout=True)  # a child's wish has its parent arrange anew
-        self._follow(curves)
+        self._sight.follow(curves.end)
         shown = self.shown
         self._plots = {metric.id: self._plots.get(metric.id) or MetricPlot() for metric in shown}
-        for metric, chart in zip(shown, self.charts, strict=True):
+        for place, (metric, chart) in enumerate(zip(shown, self.charts, strict=True)):
             settings = Settings(
                 self._view.smoothing,
                 metric.id in self._view.log,
                 self.window,
                 self.at,
                 placed=not self.has_line(self.size),
+                labelled=not place,
             )
             chart.draw(curves, metric, settings, self._plots[metric.id])
-        self._tell(curves)
+        if self.has_line(self.size):
+            self.query_one("#where", Lines).show([self.told(self.size.width)])
 
-    def _tell(self, curves: Curves) -> None:
-        """Write the line above the charts."""
-        if not self.has_line(self.size):
-            return
-        width = self.size.width
+    def told(self, width: int) -> Line:
+        """Where the crosshair stands, and how the charts are drawn; what the line above them says."""
+        curves = self._curves
+        if curves is None:
+            return ()
         each, small = len(self._regions) - 1, len(curves.metrics) - 1
         first = max(0, min(self._page * each, small - each))
         page = (first + 2, first + each + 1, small + 1) if 0 < each < small else None
         right = settings_line(self.smoothing, self.window, curves.x_kind, page)
         marks = [mark for mark in curves.marks() if mark.text and self._is_at(mark.x)]
-        left = said_at(curves.where(self.at), marks, width) if self.at is not None else ()
-        self.query_one("#where", Lines).show([spread(left, right, width) if right else left])
+        room = width - width_of(right) - 3
+        left = said_at(curves.where(self.at), marks, room) if self.at is not None else ()
+        return spread(left, right, width)
 
     def _is_at(self, x: float) -> bool:
         """Whether a place is in the cell in which the crosshair stands."""
         chart = self._charts[0]
         return self.at is not None and chart.column(x) == chart.column(self.at)
 
-    # -- reading ------------------------------------------------------------------------------------------
+    # -- where one looks ----------------------------------------------------------------------------------
 
-    def read(self, cells: int) -> None:
-        """Move the crosshair by so many cells, to the nearest point of any curve; it begins at the newest."""
-        places, view = self._points(), self._charts[0].x_view
-        if not len(places) or view is None:
-            return
-        if self.at is None:
-            inside = places[places <= view[1]]
-            self.point(float(inside[-1] if len(inside) else places[0]))
-            return
-        wanted = self.at + cells * self._charts[0].x_step()
-        index = _nearest(places, wanted)
-        # A press always moves: where points are far apart, to the next one.
-        if cells > 0 and places[index] <= self.at:
-            index = min(int(np.searchsorted(places, self.at, side="right")), len(places) - 1)
-        elif cells < 0 and places[index] >= self.at:
-            index = max(int(np.searchsorted(places, self.at, side="left")) - 1, 0)
-        self.point(float(places[index]))
+    @property
+    def at(self) -> float | None:
+        """Where the crosshair stands; None without one."""
+        return self._sight.at
 
-    def point(self, x: float | None) -> None:
-        """Put the crosshair at a place; None takes it away. A window goes along."""
-        self.at = x
-        if x is not None and self.window is not None and not self.window[0] <= x <= self.window[1]:
-            low, high = self.window
-            far = (low - x if x < low else high - x) + (high - low) / 4 * (1 if x < low else -1)
-            self._look_at(low - far, high - far)
-        self.redraw()
-        self.post_message(self.Moved())
-
-    def snap(self, x: float) -> None:
-        """Put the crosshair at the point nearest to a place."""
-        places = self._points()
-        if len(places):
-            self.point(float(places[_nearest(places, x)]))
-
-    def live(self) -> None:
-        """No crosshair, and all of it."""
-        self.window = None
-        self.point(None)
+    @property
+    def window(self) -> tuple[float, float] | None:
+        """The part of the axis that is shown; None: all of it."""
+        return self._sight.window
 
     @property
     def note_step(self) -> int | None:
         """The step at the crosshair; None without one."""
         return self._curves.step_at(self.at) if self._curves and self.at is not None else None
+
+    def read(self, cells: int) -> None:
+        """Move the crosshair by so many cells, from point to point; it begins at the newest one."""
+        if field := self._field():
+            self._sight.read(cells, field)
+            self._looked()
+
+    def point(self, x: float | None) -> None:
+        """Put the crosshair at a place; None takes it away."""
+        self._sight.point(x)
+        self._looked()
+
+    def snap(self, x: float) -> None:
+        """Put the crosshair at the point nearest to a place."""
+        if field := self._field():
+            self._sight.snap(x, field)
+            self._looked()
+
+    def live(self) -> None:
+        """No crosshair, and all of it."""
+        self._sight.live()
+        self._looked()
+
+    def zoom(self, steps: float, around: float | None = None) -> None:
+        """Show half as much for each step (twice as much if negative), around a place or the crosshair."""
+        if field := self._field():
+            self._sight.zoom(steps, field, around)
+            self._looked()
+
+    def pan(self, share: float) -> None:
+        """Move the window by a share of its width."""
+        if (field := self._field()) and self.window:
+            self._sight.pan(share * (self.window[1] - self.window[0]), field)
+            self._looked()
+
+    def _looked(self) -> None:
+        self.redraw()
+        self.post_message(self.Moved())
+
+    def _field(self) -> Field | None:
+        """What there is to look at; None before anything was drawn."""
+        chart, curves = self._charts[0], self._curves
+        view, places = chart.x_view, self._points()
+        if view is None or curves is None or not len(places):
+            return None
+        whole = curves.x_range() or (float(places[0]), float(places[-1]))
+        return Field(places, view, whole, curves.end, chart.x_step())
 
     def _points(self) -> Array:
         """Every place of any curve that is seen, [n], rising."""
@@ -329,72 +346,6 @@ class Board(Widget, can_focus=False):
             together = np.concatenate([np.empty(0), *columns.values()])
             self._places = (key, np.unique(together[np.isfinite(together)]))
         return self._places[1]
-
-    # -- window -------------------------------------------------------------------------------------------
-
-    def zoom(self, steps: float, around: float | None = None) -> None:
-        """Show half as much for each step (twice as much if negative), around a place or the crosshair."""
-        view, places = self._charts[0].x_view, self._points()
-        if view is None or not len(places):
-            return
-        low, high = self.window or view
-        end = self._curves.end if self._curves else None
-        centre = next(
-            (x for x in (around, self.at, end) if x is not None and low <= x <= high), (low + high) / 2
-        )
-        factor = 0.5**steps
-        low, high = centre - (centre - low) * factor, centre + (high - centre) * factor
-        if steps > 0 and np.count_nonzero((places >= low) & (places <= high)) < FEWEST:
-            return
-        self._look_at(low, high)
-        self.redraw()
-
-    def pan(self, share: float) -> None:
-        """Move the window by a share of its width; all of it has nowhere to go."""
-        if self.window is not None:
-            low, high = self.window
-            self._look_at(low + share * (high - low), high + share * (high - low))
-            self.redraw()
-
-    def _look_at(self, low: float, high: float) -> None:
-        """Show a part of the axis, within all of it; follow the newest point if it is in sight."""
-        whole, end = self._whole(), self._curves.end if self._curves else None
-        if whole is None or high - low >= whole[1] - whole[0]:
-            self.window = None
-            return
-        shift = max(0.0, whole[0] - low) - max(0.0, high - whole[1])
-        self.window = (low + shift, high + shift)
-        self._follows = end is not None and self.window[0] <= end <= self.window[1]
-
-    def _whole(self) -> tuple[float, float] | None:
-        asked, places = self._curves.x_range() if self._curves else None, self._points()
-        return asked or ((float(places[0]), float(places[-1])) if len(places) else None)
-
-    def _follow(self, curves: Curves) -> None:
-        """Let a window that had the newest point in sight go on by quarters, so that little is repainted."""
-        end = curves.end
-        if self.window is None or not self._follows or end is None:
-            return
-        low, high = self.window
-        quarter = (high - low) / 4
-        if end > high:
-            far = quarter * np.ceil((end - high) / quarter)
-            self.window = (float(low + far), float(high + far))
-
-    def _carry_over(self, old: Curves, new: Curves) -> None:
-        """Find crosshair and window again on another axis."""
-
-        def moved(x: float) -> float | None:
-            step = old.step_at(x)
-            place = new.place_of(step) if step is not None else np.nan
-            return float(place) if np.isfinite(place) else None
-
-        if self.at is not None:
-            self.at = moved(self.at)
-        if self.window is not None:
-            low, high = (moved(x) for x in self.window)
-            self.window = (low, high) if low is not None and high is not None and low < high else None
-            self._follows = self._follows and self.window is not None
 
     # -- how it is drawn ----------------------------------------------------------------------------------
 
@@ -459,11 +410,12 @@ class Board(Widget, can_focus=False):
     def _dragged(self, event: Chart.Dragged) -> None:
         """A window is drawn along; where all of it is shown, the crosshair is."""
         event.stop()
-        if self.window is None:
+        field = self._field()
+        if self.window is None or field is None:
             self.snap(event.x)
         else:
-            self._look_at(*(edge - event.cells * event.chart.x_step() for edge in self.window))
-            self.redraw()
+            self._sight.pan(-event.cells * field.cell, field)
+            self._looked()
 
     @on(Chart.Zoomed)
     def _zoomed(self, event: Chart.Zoomed) -> None:
@@ -471,8 +423,8 @@ class Board(Widget, can_focus=False):
         self.zoom(WHEEL * event.steps, event.x)
 
 
-def _nearest(places: Array, x: float) -> int:
-    """Index of the place nearest to `x` among rising ones [n], n ≥ 1."""
-    after = int(np.searchsorted(places, x))
-    near = [index for index in (after - 1, after) if 0 <= index < len(places)]
-    return min(near, key=lambda index: abs(float(places[index]) - x))
+def _moved(x: float, old: Curves, new: Curves) -> float | None:
+    """Where a place stands on another axis; None if that is not on record."""
+    step = old.step_at(x)
+    place = new.place_of(step) if step is not None else math.nan
+    return place if math.isfinite(place) else None

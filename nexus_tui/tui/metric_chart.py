@@ -28,6 +28,8 @@ class Settings:
     crosshair: float | None = None
     placed: bool = True
     """Whether the title says where the crosshair stands."""
+    labelled: bool = True
+    """Whether marks have their labels beside them."""
 
 
 class MetricPlot(Plot):
@@ -83,6 +85,7 @@ class MetricChart(Chart):
             unit=f"{unit} log".strip() if settings.log else unit,
             sentence=refused,
             placed=settings.placed,
+            labelled=settings.labelled,
         )
 
     @property

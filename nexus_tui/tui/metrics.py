@@ -78,7 +78,7 @@ METRICS: tuple[Metric, ...] = (
     Metric("grad_norm", "gradient norm", "", fmt.value, lambda run: run.steps["grad_norm"], color="note"),
     Metric("speed", "speed", "tokens/s", fmt.count, _speed, color="muted"),
     Metric("gap", "gap", "val – train", fmt.delta, evaluated=lambda e: e.loss - e.train_loss, color="val"),
-    Metric("memory", "memory", "bytes", fmt.size, series=True, color="rate", smooth=False),
+    Metric("memory", "memory", "", fmt.size, series=True, color="rate", smooth=False),
     Metric("cpu", "CPU", "cores", _cores, series=True, color="muted"),
     Metric("bits_per_byte", "bits per byte", "", fmt.loss, evaluated=lambda e: e.bits_per_byte, ranks=True),
 )  # fmt: skip

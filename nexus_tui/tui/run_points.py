@@ -91,10 +91,12 @@ class RunPoints:
         return int(row) if row >= first else None
 
     def place(self, branch: int, step: int) -> float:
-        """Where a step of a branch stands along the axis; NaN if no step before it is on record."""
+        """Where a step of a branch, or of what led to it, stands along the axis; NaN if not on record."""
         if self.axis == "step":
             return float(step)
-        row = self._row(branch, step)
+        row, parent = self._row(branch, step), self.run.branches[branch].parent
+        while row is None and parent is not None:
+            row, parent = self._row(parent, step), self.run.branches[parent].parent
         return float(self._x[row]) if row is not None else float("nan")
 
     def places(self, series: Series) -> Array:

@@ -2,11 +2,14 @@
 
 from typing import ClassVar
 
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal
 
 from nexus_tui.runs.journal import ControlledEvent, DeviceEvent
+from nexus_tui.runs.lock import RunLockedError
+from nexus_tui.runs.notes import NoteError, note
 from nexus_tui.runs.run import Run
 from nexus_tui.training import control as c
 from nexus_tui.training.remote import why_not as not_from_here
@@ -98,14 +101,29 @@ class TrainingScreen(BoardScreen):
         column = self.query_one("#side", Lines)
         if column.size.width:
             column.show(side(run, checkpoints(run), column.size.width, column.size.height, now))
-        self.query_one("#news", Lines).show([newest_event(run, best(run), width, now)])
+        self._draw_news(run)
+
+    def _draw_news(self, run: Run) -> None:
+        """The newest event; where the board has no line of its own, what that would say instead."""
+        board, width = self.board, self.size.width
+        line = newest_event(run, best(run), width, self.nexus.clock())
+        if not board.has_line(board.size) and (board.at is not None or board.window):
+            line = ((" ", "text"), *board.told(width - 2))
+        self.query_one("#news", Lines).show([line])
+
+    @on(Board.Moved)
+    def _moved(self) -> None:
+        if self.nexus.current:
+            self._draw_news(self.nexus.current)
 
     # What can be had -------------------------------------------------------------------------------------
 
     def why_not(self, action: str) -> str:
         """Steering needs a run that this process trains."""
         run = self.nexus.current
-        if action in ("pause", "save", "evaluate", "sample", "rate", "note", "stop"):
+        if action == "note":
+            return self._why_no_note(run)
+        if action in ("pause", "save", "evaluate", "sample", "rate", "stop"):
             if run is None:
                 return "No run is open; 1 lists the runs."
             if self.nexus.control is None:
@@ -117,6 +135,17 @@ class TrainingScreen(BoardScreen):
             if run is None:
                 return "No run is open; 1 lists the runs."
             return self.nexus.why_no_resume(run)
+        return ""
+
+    def _why_no_note(self, run: Run | None) -> str:
+        """A note is kept in the journal, by whoever trains the run, else by this program."""
+        if run is None:
+            return "No run is open; 1 lists the runs."
+        if run.foreign or run in self.nexus.shipped:
+            return f"{run.name} is a record to look at; it cannot be noted on."
+        if self.nexus.control is None and run.holder:
+            reason = not_from_here(run)
+            return reason[:1].upper() + reason[1:]
         return ""
 
     # Steering --------------------------------------------------------------------------------------------
@@ -170,12 +199,13 @@ class TrainingScreen(BoardScreen):
         self.app.push_screen(rate_dialog(scale, rate), answer)
 
     def action_note(self) -> None:
-        """Ask for a note."""
+        """Ask for a note at the crosshair's step, else at the newest."""
         from nexus_tui.tui.dialogs import note_dialog
 
-        run = self.nexus.current
+        run, at = self.nexus.current, self.board.note_step
         if run is not None:
-            self.app.push_screen(note_dialog(run.step), self._note)
+            step = run.step if at is None else at
+            self.app.push_screen(note_dialog(step), lambda text: self._note(run, at, text))
 
     def action_stop(self) -> None:
         """Ask, then save and end."""
@@ -191,9 +221,19 @@ class TrainingScreen(BoardScreen):
         )
         self.app.push_screen(dialog, self._stop)
 
-    def _note(self, text: str | None) -> None:
-        if text:
-            self._wish(c.Note(text), "Noted.")
+    def _note(self, run: Run, step: int | None, text: str | None) -> None:
+        if not text:
+            return
+        if self.nexus.control and self.nexus.current is run:
+            self._wish(c.Note(text, step), "Noted.")
+            return
+        try:
+            note(run.folder, run.step if step is None else step, text)
+            self.nexus.say("Noted.", "live")
+        except (NoteError, RunLockedError) as error:
+            self.nexus.say(str(error), "warn")
+        self.nexus.look()
+        self.record_changed()
 
     def _stop(self, answer: str | None) -> None:
         if answer:

@@ -8,6 +8,8 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
 
+from nexus_tui.runs import journal as j
+from nexus_tui.runs.run import Run
 from nexus_tui.training import control as c
 from nexus_tui.tui.app import NexusApp
 from nexus_tui.tui.dialogs import ChoiceDialog, LineDialog
@@ -158,6 +160,27 @@ async def test_a_note_and_letters_typed_into_it(make_app: Make, folder: Path, la
         assert "Write something" in text(app)
         await press(pilot, "escape")
         assert launcher.session.wishes() == []
+
+
+async def test_a_note_at_the_crosshair_is_said_there(
+    make_app: Make, folder: Path, launcher: FakeLauncher
+) -> None:
+    app = make_app(FakeRun(folder / "run").train(300), here=True)
+    async with app.run_test(size=(120, 36)) as pilot:
+        board = (await opened(pilot)).board
+        await press(pilot, "left", "shift+left", "m")
+        assert board.at is not None and 100 < board.at < 299
+        assert f"Note at step {board.at:.0f}" in text(app)
+        await press(pilot, *"why", "enter")
+        assert launcher.session is not None and launcher.session.wishes() == [c.Note("why", int(board.at))]
+    FakeRun(folder / "alone").train(300).end()
+    app = make_app(open_run="alone")
+    async with app.run_test(size=(120, 36)) as pilot:
+        board = (await opened(pilot)).board
+        await press(pilot, "left", "shift+left", "m", *"here", "enter")
+        await until(pilot, lambda: f"step {board.at:.0f}   ◆ here" in text(app))
+        events = Run(folder / "alone").log
+        assert [(e.step, e.text) for e in events if isinstance(e, j.NotedEvent)] == [(board.at, "here")]
 
 
 async def test_stop_asks_first(make_app: Make, folder: Path, launcher: FakeLauncher) -> None:
@@ -327,9 +350,11 @@ async def test_what_80_by_24_keeps(make_app: Make, folder: Path) -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         screen = await opened(pilot)
         lines = text(app).splitlines()
-        assert "● training" in lines[0] and "step" in lines[1] and lines[3].startswith(" loss ")
-        assert [chart.size.height for chart in screen.board.charts] == [19]
+        assert "● training" in lines[0] and "step" in lines[1] and lines[2].startswith(" loss ")
+        assert [chart.size.height for chart in screen.board.charts] == [20]
         assert "1,400 evaluated" in lines[22] and "p pause" in lines[23]
+        await press(pilot, "left")
+        assert "step 1,412 · 24:50 trained" in text(app).splitlines()[22]
 
 
 @pytest.mark.parametrize(

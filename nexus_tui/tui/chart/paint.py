@@ -203,8 +203,8 @@ class Painter:
         else:
             self._ink(raster.pack(bits & ((dots + pixels[:, None]) % 2 == 0)), Look(band.color))
 
-    def marks(self, marks: Sequence[Mark]) -> None:
-        """Vertical lines with their signs, and labels where there is room."""
+    def marks(self, marks: Sequence[Mark], *, labelled: bool = True) -> None:
+        """Vertical lines with their signs; with labels, where they are wanted and there is room."""
         signs, frame = theme.glyphs(), self.frame
         kinds = {
             "resume": (signs.resume, "muted"),
@@ -218,7 +218,7 @@ class Painter:
             sign, role = kinds[mark.kind]
             frame.put(rows, column, signs.vertical, Look("faint"))
             frame.write(self.top, column, sign, Look(role))
-            if mark.label:
+            if mark.label and labelled:
                 room = min(_MARK_LABEL - 1, after - column - 3)
                 frame.write(self.top, column + 2, _cut(mark.label, room), Look("muted"))
 

@@ -46,6 +46,8 @@ class Request:
     """What the title says at the crosshair, and of which place, where points share one; else readings."""
     placed: bool = True
     """Whether the title says where the crosshair stands."""
+    labelled: bool = True
+    """Whether marks have their labels beside them."""
     sentence: str = ""
     """Why nothing is drawn, in the place of the curves."""
 
@@ -100,7 +102,8 @@ class Plot:
         painter = Painter(frame, x, y, self.left, self.top)
         if request.band is not None:
             painter.band(request.band, request.log_y)
-        painter.marks(request.marks)
+        if not self.empty:
+            painter.marks(request.marks, labelled=request.labelled)
         painter.curves(layers)
         if request.crosshair is not None and x.low <= request.crosshair <= x.high:
             painter.crosshair(request.crosshair)

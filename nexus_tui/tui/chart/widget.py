@@ -128,6 +128,7 @@ class Chart(Widget):
         unit: str | None = None,
         sentence: str = "",
         placed: bool = True,
+        labelled: bool = True,
     ) -> None:
         """Show these curves from now on; repaints what differs, nothing if nothing does.
 
@@ -140,16 +141,17 @@ class Chart(Widget):
             title: another title than before; unit: another unit.
             sentence: why nothing is drawn, in the place of the curves.
             placed: say in the title where the crosshair stands.
+            labelled: write the labels of marks beside them.
         """
         request = self._plot.request
         request.curves, request.x_range, request.marks, request.band = curves, x_range, marks, band
-        request.sentence, request.placed = sentence, placed
+        request.sentence, request.placed, request.labelled = sentence, placed, labelled
         request.title = request.title if title is None else title
         request.unit = request.unit if unit is None else unit
         request.legend = None if legend is None else [Legend(*entry) for entry in legend]
         asked = (
             (x_range, tuple(marks), request.title, request.unit, legend and tuple(request.legend or ())),
-            (sentence, placed, self.smoothing, self.log_y, self.x_kind, self.crosshair),
+            (sentence, placed, labelled, self.smoothing, self.log_y, self.x_kind, self.crosshair),
         )
         shown = (*asked, _print(band), tuple(_print_curve(curve) for curve in curves))
         if self._stale or shown != self._shown or not self._plot.knows(curves):
