@@ -17,7 +17,7 @@ from nexus_tui.tui.overlay_curves import POINTS, Member
 from nexus_tui.tui.safe import fit, plain
 from nexus_tui.tui.story import state
 
-_NAME = Column("name", " run", 13, grow=40)
+_NAME = Column("name", " run", 12, grow=40)
 STANDING = (
     _NAME,
     Column("state", "state", 8, priority=3),
@@ -34,6 +34,9 @@ class At:
     """What the curves of one metric say at a crosshair."""
 
     metric: Metric
+    place: float
+    near: float
+    """How far from the place an evaluation may be that is of it: a cell of the chart."""
     readings: Sequence[Reading]
 
     def line(self, name: str) -> Reading | None:
@@ -110,13 +113,14 @@ def _rank(member: Member, hidden: Collection[str], at: At) -> tuple[bool, float]
 
 def _reading(member: Member, hidden: bool, at: At, written: Format) -> Row:
     line, points = (None, None) if hidden else (at.line(member.name), at.points(member.name))
-    value, ended = at.metric.format, at.lines and line is None
+    value = at.metric.format
+    # The nearest evaluation stands back unless it is of this very place.
+    here = points is not None and abs(points.x - at.place) <= at.near
     cells: dict[str, Cell] = {
         "smooth": (value(line.smooth if line else None), "text!" if line else "faint"),
         "raw": (value(line.raw if line else None), "text" if line else "faint"),
-        # The nearest evaluation of a run that ends before the crosshair is not of this place.
-        "val": (value(points.raw if points else None), "faint" if ended or not points else "text"),
-        "at": (written(points.x) if points else fmt.MISSING, "faint" if ended or not points else "muted"),
+        "val": (value(points.raw if points else None), "text" if here else "muted" if points else "faint"),
+        "at": (written(points.x) if points else fmt.MISSING, "muted" if points else "faint"),
     }
     return _row(member, cells, hidden)
 

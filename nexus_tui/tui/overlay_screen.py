@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -23,19 +23,6 @@ from nexus_tui.tui.listing import Listing
 from nexus_tui.tui.overlay_curves import Member, OverlayCurves
 from nexus_tui.tui.run_colors import places
 from nexus_tui.tui.view import Axis
-
-if TYPE_CHECKING:
-    from nexus_tui.tui.app import NexusApp
-
-
-def chosen(app: NexusApp, under: Run | None) -> list[Run]:
-    """Which runs are laid over each other: the marked ones; of fewer than two, also those at hand."""
-    by_name = {run.name: run for run in [*app.shipped, *app.runs]}
-    marked = {name: by_name[name] for name in app.view.marked if name in by_name}
-    for run in (under, app.current):
-        if run is not None and len(marked) < 2:
-            marked.setdefault(run.name, run)
-    return list(marked.values())
 
 
 class OverlayScreen(BoardScreen):
@@ -83,6 +70,11 @@ class OverlayScreen(BoardScreen):
         self.call_after_refresh(self._redraw)
 
     @property
+    def _stands(self) -> bool:
+        """Whether it is composed and not yet being taken down, in whatever order."""
+        return all(self.query(part) for part in ("#heading", "Board", "#members", "#differs", "KeyBar"))
+
+    @property
     def listing(self) -> Listing:
         """The list of the runs."""
         return self.query_one(Listing)
@@ -108,12 +100,15 @@ class OverlayScreen(BoardScreen):
 
     def record_changed(self) -> None:
         """Draw what has changed; a run that is no longer there is left out."""
-        if not self.query(KeyBar):  # not composed yet, or already taken down
+        if not self._stands:
             return
-        gone = [run for run in self._runs if run.gone]
+        known = {run.name: run for run in [*self.nexus.shipped, *self.nexus.runs]}
+        gone = [run.name for run in self._runs if run.name not in known]
+        self._runs = [known[run.name] for run in self._runs if run.name in known]
         if gone:
-            self._runs = [run for run in self._runs if run not in gone]
-            self.nexus.say(f"{gone[0].name} is gone from its folder and is left out here.", "warn")
+            self.nexus.say(
+                f"{', '.join(gone)}: no longer in {self.nexus.runs_folder}, and left out here.", "warn"
+            )
         if not self._runs:
             self.dismiss()
             return
@@ -127,7 +122,7 @@ class OverlayScreen(BoardScreen):
         self._redraw()
 
     def _redraw(self) -> None:
-        if not self.query(KeyBar) or not self._runs:
+        if not self._stands or not self._runs:
             return
         self._drawn = (self._hidden, *((run.name, run.revision, run.state) for run in self._runs))
         if not self.listing.rows:  # the cursor says which run is on top
@@ -176,7 +171,8 @@ class OverlayScreen(BoardScreen):
         board = self.board
         if board.at is None or board.large is None or not board.charts:
             return None
-        return overlay_rows.At(board.large, board.charts[0].readings())
+        chart = board.charts[0]
+        return overlay_rows.At(board.large, board.at, chart.x_step(), chart.readings())
 
     def _show_side(self) -> None:
         """As many rows as there are runs; below them, how they differ."""
@@ -192,19 +188,21 @@ class OverlayScreen(BoardScreen):
 
     @on(Board.Moved)
     def _read(self) -> None:
-        self._show_rows()
+        if self._stands:
+            self._show_rows()
 
     @on(Listing.Moved)
     def _moved(self) -> None:
-        self.show_curves()
-        self.show_keys()
+        if self._stands:
+            self.show_curves()
+            self.show_keys()
 
     # -- actions ------------------------------------------------------------------------------------------
 
     async def action_key(self, id: str) -> None:
         """Do it, or say why not; the list says what the large chart shows now."""
         await super().action_key(id)
-        if self.is_current and self.query(KeyBar):
+        if self.is_current and self._stands:
             self._show_rows()
 
     def action_cursor(self, rows: int) -> None:

@@ -17,6 +17,7 @@ from nexus_tui.tui.keybar import KeyBar
 from nexus_tui.tui.keys import bindings
 from nexus_tui.tui.lines import Line, Lines, spread
 from nexus_tui.tui.listing import Column, Listing
+from nexus_tui.tui.overlay_choice import chosen
 from nexus_tui.tui.run_colors import places
 from nexus_tui.tui.safe import plain
 from nexus_tui.tui.screen import ModeScreen
@@ -212,6 +213,8 @@ class RunsScreen(ModeScreen):
             return "There is no run here; n begins one."
         if action == "resume":
             return self.nexus.why_no_resume(listed.run)
+        if action == "overlay" and len(chosen(self.nexus, listed.run)) < 2:
+            return "There is nothing to lay this run over; mark others with space."
         if action == "mark" and listed.hidden:
             return (
                 f"There are two runs {listed.name}; only the one in {self.nexus.runs_folder} can be marked."
@@ -228,10 +231,9 @@ class RunsScreen(ModeScreen):
 
     def action_overlay(self) -> None:
         """Lay the marked runs over each other."""
-        from nexus_tui.tui.overlay_screen import OverlayScreen, chosen
+        from nexus_tui.tui.overlay_screen import OverlayScreen
 
-        if runs := chosen(self.nexus, self.run):
-            self.app.push_screen(OverlayScreen(runs))
+        self.app.push_screen(OverlayScreen(chosen(self.nexus, self.run)))
 
     async def action_resume(self) -> None:
         """Go on training the run under the cursor."""

@@ -1,5 +1,6 @@
 """The curves of several runs over each other, and the list beside them, without a screen."""
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -122,7 +123,7 @@ def test_without_a_run_to_draw_it_says_so() -> None:
 
 
 def at(metric: Metric, *readings: tuple[str, float, float | None]) -> At:
-    return At(metric, [Reading(name, 40.0, raw, smooth) for name, raw, smooth in readings])
+    return At(metric, 44.0, 5.0, [Reading(name, 40.0, raw, smooth) for name, raw, smooth in readings])
 
 
 def test_at_the_crosshair_the_lowest_comes_first(runs: dict[str, Run]) -> None:
@@ -139,11 +140,11 @@ def test_at_the_crosshair_the_lowest_comes_first(runs: dict[str, Run]) -> None:
     ]  # fmt: skip
 
 
-def test_an_evaluation_of_a_run_that_has_ended_stands_back(runs: dict[str, Run]) -> None:
-    said = at(LOSS, (f"short{POINTS}", 1.0, None), ("long", 2.2, None))
+def test_an_evaluation_of_another_place_stands_back(runs: dict[str, Run]) -> None:
+    said = replace(at(LOSS, (f"short{POINTS}", 1.0, None), ("long", 2.2, None)), place=50.0)
     rows = read(members(runs, "short", "long"), (), said, lambda place: f"{place:g}")
-    assert [row.id for row in rows] == ["long", "short"]
-    assert rows[1].cells["val"] == ("1.0000", "faint") and rows[1].cells["raw"][0] == "–"
+    assert [row.id for row in rows] == ["long", "short"], "what has no line here has no rank"
+    assert rows[1].cells["val"] == ("1.0000", "muted") and rows[1].cells["raw"][0] == "–"
 
 
 def test_what_differs_is_told_with_the_signs_of_those_that_have_it(runs: dict[str, Run]) -> None:
