@@ -146,15 +146,17 @@ def runs(runs: RunsOption = None, as_json: JsonOption = False) -> None:
     from nexus_tui import console
     from nexus_tui.interop.opening import all_runs
     from nexus_tui.runs.store import runs_folder
+    from nexus_tui.runs.summaries import Summaries
 
     root = runs_folder(runs)
-    store = all_runs(root)
+    store = all_runs(root, summaries=Summaries(root))
     own, shipped = store.refresh(), store.shipped()
     if as_json:
         _print_json([console.run_row(run) for run in [*own, *shipped]])
-        return
-    console.print_runs([*own, *shipped])
-    if not own:
+    else:
+        console.print_runs([*own, *shipped])
+    store.save_summaries()
+    if not own and not as_json:
         print(f"There are no runs in {root}. Begin with: nexus-tui train --model nexus-tiny", file=sys.stderr)
 
 

@@ -21,20 +21,20 @@ _WEIGHTS = {"here": "", "elsewhere": "weights not here", "gone": "weights gone"}
 
 def run_row(run: Run) -> dict[str, Any]:
     """A run as `runs --json` prints it."""
-    best = truth.best(run)
+    summary = run.summary
     return {
         "name": run.name,
         "kind": run.kind,
         "folder": str(run.folder),
         "state": run.state,
-        "model": run.config.get("preset"),
-        "corpus": run.setting("data.corpus"),
-        "step": run.step,
-        "steps": run.total_steps,
-        "best_step": best.evaluation.step if best else None,
-        "best_checkpoint": best.evaluation.name if best else None,
-        "best_loss": best.evaluation.loss if best else None,
-        "best_bits_per_byte": _finite(best.evaluation.bits_per_byte) if best else None,
+        "model": summary.preset or None,
+        "corpus": summary.corpus or None,
+        "step": summary.step,
+        "steps": summary.total_steps,
+        "best_step": summary.best_step,
+        "best_checkpoint": summary.best_checkpoint or None,
+        "best_loss": summary.best_loss,
+        "best_bits_per_byte": summary.best_bits,
     }
 
 
@@ -42,18 +42,15 @@ def print_runs(runs: list[Run]) -> None:
     """A table of runs."""
     table = _table("run", "state", "model", ">step", ">best loss", ">bits/byte", ">at step")
     for run in runs:
-        row = run_row(run)
-        at = "" if row["best_step"] is None else f"★ {row['best_step']:,}"
-        if row["best_checkpoint"] and run.averaged(row["best_checkpoint"]):
-            at = visible(f"★ {row['best_checkpoint']}")
+        summary = run.summary
         table.add_row(
-            visible(row["name"]),
-            row["state"],
-            visible(str(row["model"] or "")),
-            f"{row['step']:,} / {row['steps']:,}",
-            _number(row["best_loss"]),
-            _number(row["best_bits_per_byte"]),
-            at,
+            visible(run.name),
+            run.state,
+            visible(summary.preset),
+            f"{summary.step:,} / {summary.total_steps:,}",
+            _number(summary.best_loss),
+            _number(summary.best_bits),
+            visible(f"★ {summary.best_name}") if summary.best_name else "",
         )
     printer().print(table)
 

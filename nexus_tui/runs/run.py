@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import os
 import tomllib
 from collections.abc import Callable
 from functools import cached_property
@@ -68,7 +69,10 @@ class Run:
     @cached_property
     def name(self) -> str:
         """The folder's name, or what its source calls it."""
-        return self._source.name if self._source else self.folder.resolve().name
+        if self._source:
+            return self._source.name
+        linked = self.folder.name in ("", "..") or os.path.islink(self.folder)  # noqa: PTH114
+        return (self.folder.resolve() if linked else self.folder).name
 
     @property
     def kind(self) -> str:
