@@ -140,8 +140,14 @@ def _begin(
     return Session.start(root, RunConfig.load(model, overrides), name)
 
 
-@app.command(epilog="Example: nexus-tui runs --json")
-def runs(runs: RunsOption = None, as_json: JsonOption = False) -> None:
+@app.command(epilog="Example: nexus-tui runs --filter 'model:byte lr>=1e-3 best<2.0 -note:debug'")
+def runs(
+    wanted: Annotated[
+        str, typer.Option("--filter", metavar="FILTER", help="Only these: as / in the app.")
+    ] = "",
+    runs: RunsOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """List the runs, newest first."""
     from nexus_tui import console
     from nexus_tui.interop.opening import all_runs
@@ -151,12 +157,15 @@ def runs(runs: RunsOption = None, as_json: JsonOption = False) -> None:
     root = runs_folder(runs)
     store = all_runs(root, summaries=Summaries(root))
     own, shipped = store.refresh(), store.shipped()
+    shown = console.chosen([*own, *shipped], wanted, root)
     if as_json:
-        _print_json([console.run_row(run) for run in [*own, *shipped]])
+        _print_json([console.run_row(run) for run in shown])
     else:
-        console.print_runs([*own, *shipped])
+        console.print_runs(shown)
     store.save_summaries()
-    if not own and not as_json:
+    if wanted:
+        print(f"{len(shown)} of {len(own) + len(shipped)} runs", file=sys.stderr)
+    elif not own and not as_json:
         print(f"There are no runs in {root}. Begin with: nexus-tui train --model nexus-tiny", file=sys.stderr)
 
 

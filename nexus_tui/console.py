@@ -2,7 +2,9 @@
 
 import math
 import sys
+import time
 from operator import itemgetter
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -12,11 +14,33 @@ from rich.text import Text
 
 from nexus_tui.runs import averages, truth
 from nexus_tui.runs import journal as j
+from nexus_tui.runs.filter import FilterError, facts, parse, settings_of
 from nexus_tui.runs.run import Run
 from nexus_tui.training.session import Session
 from nexus_tui.untrusted import visible
 
 _WEIGHTS = {"here": "", "elsewhere": "weights not here", "gone": "weights gone"}
+
+
+def chosen(runs: list[Run], wanted: str, folder: Path) -> list[Run]:
+    """The runs that a filter asks for; pins are those of the app's view of the runs folder.
+
+    Raises FilterError, which says what of the text is wrong.
+    """
+    if not wanted.strip():
+        return runs
+    try:
+        asked = parse(wanted, settings_of(run.summary.config for run in runs))
+    except FilterError as error:
+        part = wanted[error.start : error.end]
+        raise FilterError(f"--filter at {part!r}: {error}", error.start, error.end) from None
+    pins: list[str] = []
+    if "pinned" in wanted.casefold():
+        from nexus_tui.tui.view import ViewFile
+
+        pins = ViewFile(folder).load()[0].pins
+    now = time.time()
+    return [run for run in runs if asked(facts(run, now, run.name in pins))]
 
 
 def run_row(run: Run) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from nexus_tui import cli
 from nexus_tui.config import RunConfig
 from nexus_tui.foreground import INTERRUPTED
 from nexus_tui.runs.run import Run
+from tests.tui.fake_runs import FakeRun
 
 
 @dataclass
@@ -131,6 +132,22 @@ def test_without_a_terminal_the_app_names_the_commands(shell: Callable[..., Resu
     result = shell()
     assert result.status == 2
     assert "nexus-tui train" in result.err
+
+
+def test_runs_are_filtered_as_in_the_app(shell: Callable[..., Result], tmp_path: Path) -> None:
+    FakeRun(tmp_path / "runs" / "one", preset="nexus-tiny", every=10).train(20)
+    FakeRun(tmp_path / "runs" / "two", preset="nexus-byte").train(5)
+
+    def listed(wanted: str) -> list[str]:
+        return [run["name"] for run in json.loads(shell("runs", "--json", "--filter", wanted).out)]
+
+    assert listed("model:tiny lr>=1e-4 best<10 -kind:recorded") == ["one"]
+    assert sorted(listed("state:crashed -best<10")) == ["two"]
+    assert listed("pinned:yes") == []
+    assert "2 of" in shell("runs", "--filter", "kind:run").err
+    result = shell("runs", "--filter", "model:tiny besst<2")
+    assert result.status == 2 and result.out == ""
+    assert result.err.startswith("nexus-tui: --filter at 'besst': There is no key besst; near it: best")
 
 
 @pytest.mark.parametrize("command", ["train", "runs", "checkpoints", "sample", "models", "corpora"])

@@ -48,10 +48,9 @@ class Terminal:
         return text
 
     def press(self, *keys: str) -> None:
-        """Press keys, each once what the one before it changed has been drawn."""
         for key in keys:
             self.process.send(key)
-            self.text()
+            time.sleep(0.15)
 
 
 @pytest.fixture

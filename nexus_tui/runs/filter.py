@@ -7,14 +7,19 @@ Terms stand between blanks, and all of them must hold. `:` asks whether a text c
 for in name, state, model, corpus and notes. Capitals do not matter.
 """
 
+from __future__ import annotations
+
 import difflib
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from nexus_tui.runs.summary import Summary
+
+if TYPE_CHECKING:
+    from nexus_tui.runs.run import Run
 
 Kind = Literal["text", "number", "age", "flag"]
 
@@ -29,6 +34,12 @@ class Facts:
     now: float
     """Epoch seconds."""
     pinned: bool = False
+
+
+def facts(run: Run, now: float, pinned: bool = False) -> Facts:
+    """What a filter asks about a run, `now` in epoch seconds. A record is one, however its training ended."""
+    summary = run.summary
+    return Facts(summary, "recorded" if summary.kind == "recorded" else run.state, now, pinned)
 
 
 @dataclass(frozen=True)
@@ -146,7 +157,7 @@ class Filter:
         """Whether a run is one of those that were asked for."""
         return all(term.holds(facts) != term.part.negated for term in self.terms)
 
-    def without_word_at(self, place: int) -> "Filter":
+    def without_word_at(self, place: int) -> Filter:
         """Without the word that begins there, which has become the key of a term still being written."""
         return Filter(
             tuple(t for t in self.terms if t.part.op or place not in (t.part.start, t.part.key_start))

@@ -116,7 +116,7 @@ class CheckpointTable(Listing):
                 self.go_to(best)
             self._followed = self.current
 
-    def _strip(self, cells: dict[str, Cell], palette: theme.Palette, under: Style) -> Strip:
+    def _strip(self, cells: Mapping[str, Cell], palette: theme.Palette, under: Style) -> Strip:
         # What is faint could not be read on the cursor's background; reversed, every role would be a block.
         if under:
             lifted = {role: "text" for _, role in cells.values()} if under.reverse else _ON_CURSOR

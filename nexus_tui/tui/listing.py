@@ -1,6 +1,6 @@
 """A list of rows with a cursor: columns that give way in a stated order, and only changed lines repainted."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -47,7 +47,7 @@ class Row:
     """A row: what it stands for, and its cells by the columns' keys; the one at MARGIN stands before them."""
 
     id: str
-    cells: dict[str, Cell]
+    cells: Mapping[str, Cell]
 
 
 NAMES = 16
@@ -150,7 +150,8 @@ class Listing(ScrollView, can_focus=True):
             self.virtual_size = Size(0, len(self.rows) + 1)
             self.refresh()
         else:
-            changed = {i for i, (a, b) in enumerate(zip(old, self.rows, strict=True)) if a != b}
+            seen = range(top := self.scroll_offset.y, min(top + self.size.height, len(old)))
+            changed = {i for i in seen if old[i] is not self.rows[i] and old[i] != self.rows[i]}
             self._repaint(changed | ({cursor, self.cursor} if cursor != self.cursor else set()))
         if self.cursor != cursor:
             self._follow()
@@ -239,7 +240,7 @@ class Listing(ScrollView, can_focus=True):
             left += column.width + GAP
         return ""
 
-    def _strip(self, cells: dict[str, Cell], palette: theme.Palette, under: Style) -> Strip:
+    def _strip(self, cells: Mapping[str, Cell], palette: theme.Palette, under: Style) -> Strip:
         text, role = cells.get(MARGIN, ("", "text"))
         segments = [Segment(fit(spell(text), 1), ink(palette, role) + under)]
         for column in self._columns:

@@ -1,11 +1,10 @@
 """The list of runs as data: what is known of each, what a filter asks, and what each row says."""
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from nexus_tui.runs.filter import Facts, Filter, FilterError, parse, settings_of
+from nexus_tui.runs.filter import Facts, Filter, FilterError, facts, parse, settings_of
 from nexus_tui.runs.run import Run
-from nexus_tui.tui.listing import Row
+from nexus_tui.tui.listing import Cell, Row
 from nexus_tui.tui.run_order import Listed
 from nexus_tui.tui.run_row import age_of, cells
 from nexus_tui.tui.theme import Series
@@ -17,40 +16,69 @@ class RunList:
     def __init__(self) -> None:
         self.all: list[Listed] = []
         """Every run, one's own first."""
-        self._rows: dict[str, tuple[object, Row]] = {}
+        self.by_id: dict[str, Listed] = {}
+        self._known: dict[str, tuple[object, Listed]] = {}
+        self._rows: dict[str, tuple[Listed, Series | None, Row]] = {}
 
-    def gather(self, own: Iterable[Run], shipped: Iterable[Run], now: float, pins: Iterable[str]) -> None:
-        """Take the runs as they are; `now` in epoch seconds, `pins` names of runs."""
+    def gather(self, own: Iterable[Run], shipped: Iterable[Run], minute: int, pins: Iterable[str]) -> None:
+        """Take the runs as they are now, `minute` minutes after the epoch; `pins` are names of runs."""
+        before, self._known = self._known, {}
         pinned = frozenset(pins)
-        self.all = [_listed(run, now, pinned) for run in own]
+        self.all = [self._listed(run, minute, run.name in pinned, before) for run in own]
         taken = {listed.name for listed in self.all}
-        for run in shipped:
-            listed = _listed(run, now, pinned)
-            self.all.append(replace(listed, shipped=True, hidden=listed.name in taken))
+        self.all += [
+            self._listed(run, minute, run.name in pinned, before, True, run.name in taken) for run in shipped
+        ]
+        self.by_id = {listed.id: listed for listed in self.all}
 
-    def rows(self, shown: Sequence[Listed], now: float, mark: Callable[[Listed], Series | None]) -> list[Row]:
-        """A row a run; those that read as before are the same objects."""
-        kept, self._rows = self._rows, {}
+    def _listed(
+        self, run: Run, minute: int, pinned: bool, before: dict[str, tuple[object, Listed]], *of: bool
+    ) -> Listed:
+        """What is known of a run: the same object as before where nothing is new."""
+        id, key = str(run.folder), (run.revision, minute, pinned, of)
+        known = before.get(id)
+        if known is None or known[0] != key:
+            known = (key, Listed(run, facts(run, 60.0 * minute, pinned), *of))
+        self._known[id] = known
+        return known[1]
+
+    def rows(self, shown: Sequence[Listed], mark: Callable[[Listed], Series | None]) -> list[Row]:
+        """A row a run, written when it is seen; those that read as before are the same objects."""
+        before, self._rows = self._rows, {}
         for listed in shown:
-            facts = listed.facts
-            age, sign = age_of(facts.summary, now), mark(listed)
-            key = (listed.run.revision, facts.state, facts.pinned, age, sign)
-            before = kept.get(listed.id)
-            if before is None or before[0] != key:
-                row = Row(listed.id, cells(facts.summary, facts.state, age, sign, facts.pinned))
-                before = (key, row)
-            self._rows[listed.id] = before
-        return [self._rows[listed.id][1] for listed in shown]
+            sign, known = mark(listed), before.get(listed.id)
+            if known is None or known[0] is not listed or known[1] != sign:
+                known = (listed, sign, Row(listed.id, _Cells(listed.facts, sign)))
+            self._rows[listed.id] = known
+        return [self._rows[listed.id][2] for listed in shown]
 
     def settings(self) -> list[str]:
         """The dotted keys of all configurations."""
         return settings_of(listed.facts.summary.config for listed in self.all)
 
 
-def _listed(run: Run, now: float, pinned: frozenset[str]) -> Listed:
-    summary = run.summary
-    state = "recorded" if summary.kind == "recorded" else run.state
-    return Listed(run, Facts(summary, state, now, summary.name in pinned))
+class _Cells(Mapping[str, Cell]):
+    """The cells of a row, worked out when the first of them is asked for: most rows are never seen."""
+
+    def __init__(self, facts: Facts, mark: Series | None) -> None:
+        self._facts, self._mark = facts, mark
+        self._made: dict[str, Cell] | None = None
+
+    def _make(self) -> dict[str, Cell]:
+        if self._made is None:
+            known = self._facts
+            age = age_of(known.summary, known.now)
+            self._made = cells(known.summary, known.state, age, self._mark, known.pinned)
+        return self._made
+
+    def __getitem__(self, key: str) -> Cell:
+        return self._make()[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._make())
+
+    def __len__(self) -> int:
+        return len(self._make())
 
 
 class Wanted:

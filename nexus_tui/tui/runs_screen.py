@@ -80,7 +80,7 @@ class RunsScreen(ModeScreen):
     def listed(self) -> Listed | None:
         """What is known of the run under the cursor."""
         here = self.listing.current
-        return next((each for each in self._runs.all if each.id == here), None) if self._runs else None
+        return self._runs.by_id.get(here) if self._runs and here else None
 
     @property
     def run(self) -> Run | None:
@@ -108,7 +108,7 @@ class RunsScreen(ModeScreen):
             return
         runs = [*app.runs, *app.shipped]
         news = (
-            app.loaded, self._wanted and self._wanted.text, int(app.clock().timestamp()) // 60,
+            app.loaded, self._wanted and self._wanted.text, self._minute,
             view.sort, view.sort_reversed, tuple(view.pins), tuple(view.marked), app.theme,
             tuple((run.folder, run.revision) for run in runs),
         )  # fmt: skip
@@ -125,18 +125,23 @@ class RunsScreen(ModeScreen):
         from nexus_tui.tui.run_list import RunList, Wanted
         from nexus_tui.tui.run_order import falling, ordered
 
-        app, view, now = self.nexus, self.nexus.view, self.nexus.clock().timestamp()
+        app, view = self.nexus, self.nexus.view
         self._runs = self._runs or RunList()
         self._wanted = self._wanted or Wanted(view.filter)
-        self._runs.gather(app.runs, app.shipped, now, view.pins)
+        self._runs.gather(app.runs, app.shipped, self._minute, view.pins)
         shown = [each for each in self._runs.all if self._wanted.filter(each.facts)]
         shown = ordered(shown, self._column, view.sort_reversed)
         self.listing.show_sorted(self._column, falling(self._column, view.sort_reversed))
-        self.listing.show(self._runs.rows(shown, now, self._mark))
+        self.listing.show(self._runs.rows(shown, self._mark))
         self._divide(len(shown) + 2)
         if first and app.current:
             self.listing.go_to(str(app.current.folder))
         self._show_look()
+
+    @property
+    def _minute(self) -> int:
+        """The time, as far as the list tells it: minutes since the epoch."""
+        return int(self.nexus.clock().timestamp()) // 60
 
     @property
     def _column(self) -> str:

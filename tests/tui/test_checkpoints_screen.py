@@ -22,7 +22,8 @@ from nexus_tui.tui.checkpoint_rows import false_claims, rows, verdict
 from nexus_tui.tui.checkpoint_table import COLUMNS, cells
 from nexus_tui.tui.checkpoints_screen import CheckpointsScreen
 from nexus_tui.tui.listing import fitting
-from nexus_tui.tui.metrics import METRICS, RunCurves
+from nexus_tui.tui.metrics import METRICS
+from nexus_tui.tui.run_curves import RunCurves
 from nexus_tui.tui.run_row import cells as run_cells
 from tests.tui.conftest import FakeLauncher, ready, until
 from tests.tui.screens import footer, line, press, text

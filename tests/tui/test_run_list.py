@@ -25,7 +25,7 @@ NOW = 1_000_000.0
 def listed(
     name: str, state: str = "finished", pinned: bool = False, shipped: bool = False, **of: Any
 ) -> Listed:
-    run = SimpleNamespace(folder=Path("runs", name), revision=1, state=state)
+    run = SimpleNamespace(folder=Path("runs", name), name=name, revision=1, state=state)
     run.summary = Summary(name=name, **of)
     return Listed(cast(Any, run), Facts(run.summary, state, NOW, pinned), shipped)
 
@@ -102,16 +102,23 @@ def test_a_mark_is_a_sign_and_a_colour_and_the_curve_has_the_colour() -> None:
 
 def test_rows_that_read_as_before_are_the_same_objects() -> None:
     runs = RunList()
-    runs.gather([each.run for each in RUNS[:3]], [RUNS[5].run, RUNS[0].run], NOW, ["B"])
+    own, shipped = [each.run for each in RUNS[:3]], [RUNS[5].run, listed("a", "recorded").run]
+    shipped[1].folder = Path("elsewhere", "a")
+    runs.gather(own, shipped, 1, ["B"])
     assert [(e.name, e.facts.pinned, e.shipped, e.hidden) for e in runs.all] == [
         ("a", False, False, False), ("B", True, False, False), ("c", False, False, False),
         ("shipped", False, True, False), ("a", False, True, True),
     ]  # fmt: skip
-    first = runs.rows(runs.all, NOW, lambda _: None)
-    again = runs.rows(list(reversed(runs.all)), NOW + 1, lambda _: None)
-    assert all(a is b for a, b in zip(first, reversed(again), strict=True))
-    marked = runs.rows(runs.all, NOW, lambda each: Series("red", "x") if each.name == "B" else None)
-    assert [a is b for a, b in zip(first, marked, strict=True)] == [True, False, True, True, True]
+    first = runs.rows(runs.all, lambda _: None)
+    own[2].revision += 1
+    runs.gather(own, shipped, 1, ["B"])
+    again = runs.rows(runs.all, lambda each: Series("red", "x") if each.name == "B" else None)
+    assert [a is b for a, b in zip(first, again, strict=True)] == [True, False, False, True, True]
+    assert (
+        dict(first[2].cells) == dict(again[2].cells) and first[1].cells["margin"] != again[1].cells["margin"]
+    )
+    runs.gather(own, shipped, 2, ["B"])
+    assert not any(a is b for a, b in zip(again, runs.rows(runs.all, lambda _: None), strict=True))
 
 
 def test_a_filter_that_cannot_be_read_leaves_in_force_what_could_be() -> None:
