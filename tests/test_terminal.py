@@ -48,9 +48,10 @@ class Terminal:
         return text
 
     def press(self, *keys: str) -> None:
+        """Press keys, each once what the one before it changed has been drawn."""
         for key in keys:
             self.process.send(key)
-            time.sleep(0.15)
+            self.text()
 
 
 @pytest.fixture

@@ -272,6 +272,8 @@ class Run:
     @property
     def total_steps(self) -> int:
         """How many steps are planned, by the newest wish if there is one; 0 if the run does not say."""
+        if self._listed:
+            return self.summary.total_steps
         if self._record.planned is not None:
             return self._record.planned
         steps = self.setting("budget.steps", 0)

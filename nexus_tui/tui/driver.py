@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import os
 import selectors
+import sys
 import threading
 from codecs import getincrementaldecoder
 from collections.abc import Callable
@@ -33,6 +34,8 @@ class SteadyDriver(LinuxDriver):
 
     def __init__(self, app: App[Any], **options: Any) -> None:
         super().__init__(app, **options)
+        if self._file is None or not self._file.isatty():
+            self._file = sys.__stdout__  # errors go elsewhere, not the screen
         self.lost = False
         """Whether the terminal is gone."""
         self._running: asyncio.AbstractEventLoop | None = None

@@ -49,7 +49,9 @@ def test_every_section_has_a_module_that_says_what_it_measures() -> None:
         assert section.about, section
     known = {section.name for section in SECTIONS}
     folder = Path(sections.__file__).parent
-    assert {p.stem for p in folder.glob("*.py") if "def main() -> None" in p.read_text()} == known
+    helpers = {"big_run", "many_runs", "peer", "wandb_run"}  # programs that benchmarks start
+    programs = {p.stem for p in folder.glob("*.py") if "def main() -> None" in p.read_text()}
+    assert programs - helpers == known
 
 
 def test_a_benchmark_writes_its_section_and_one_that_fails_leaves_the_old_one(

@@ -1,5 +1,6 @@
 """Apps on made runs: a fixed clock, UTC, a relative runs folder, and sessions that train nothing."""
 
+import asyncio
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -92,6 +93,33 @@ def _same_everywhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.chdir(tmp_path)
     theme.use_ascii(False)
+
+
+SLICE, BUSY = 0.004, 0.25
+"""Seconds that the pilot sleeps at a time, and the share of them from which on something is at work."""
+OTHERS = 0.1
+"""Seconds for which it also waits for threads beside the event loop's own."""
+
+
+async def at_rest(min_sleep: float = 0.0, max_sleep: float = 1.0) -> None:
+    """Wait until the app has nothing to do; Textual's own wait takes 20 ms a key at least.
+
+    That of a process in which a text is being written takes a whole second a key, for it looks at all
+    threads alike. Whoever waits for one of them says so, with `until`.
+    """
+    began = time.monotonic()
+    while (waited := time.monotonic() - began) < max_sleep:
+        used = time.process_time if waited < OTHERS else time.thread_time
+        before = used()
+        await asyncio.sleep(SLICE)
+        if used() - before < BUSY * SLICE and time.monotonic() - began >= min_sleep:
+            return
+
+
+@pytest.fixture(autouse=True)
+def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    for place in ("textual.app", "textual.pilot"):
+        monkeypatch.setattr(f"{place}.wait_for_idle", at_rest)
 
 
 @pytest.fixture(autouse=True)

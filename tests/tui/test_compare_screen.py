@@ -85,6 +85,7 @@ async def show(pilot: Pilot[str], *marked: tuple[str, str]) -> CompareScreen:
 
 async def done(pilot: Pilot[str], screen: CompareScreen) -> None:
     """Wait until nothing is left to work out, and it is drawn."""
+    await settled(pilot)  # a section asks for what it needs once it is shown
     await until(pilot, lambda: not screen.analyst.live)
     screen._glance()
     await settled(pilot)
@@ -817,6 +818,8 @@ def test_picture(
         if section != "p":
             await press(pilot, section)
         await done(pilot, screen)
+        if section == "o":  # an axis stays while it fits: here that of all curves, whichever came first
+            await press(pilot, "t", "t")
 
     assert snap_compare(make_app(theme_name=theme_name), terminal_size=size, run_before=before)
 
