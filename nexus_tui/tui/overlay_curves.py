@@ -51,6 +51,7 @@ class Part:
         on_clock = self.curves.axis == "clock" and len(steps)
         self.start = float(steps["time"][0] - steps["seconds"][0]) if on_clock else 0.0
         """What is taken off its places: on the clock, every run begins at 0."""
+        self._made: dict[tuple[str, Series, bool], list[Curve]] = {}
 
     @property
     def end(self) -> float | None:
@@ -69,6 +70,12 @@ class Part:
 
     def of(self, metric: Metric, member: Member, front: bool) -> list[Curve]:
         """Its line, its evaluations, and the best of them, before the others if `front`."""
+        key = (metric.id, member.look, front)
+        if key not in self._made:
+            self._made[key] = self._make(metric, member, front)
+        return self._made[key]
+
+    def _make(self, metric: Metric, member: Member, front: bool) -> list[Curve]:
         look, points, label = member.look, self.curves.points, plain(member.name)
         curves = []
         x, y = points.curve(metric)
@@ -166,7 +173,12 @@ class OverlayCurves:
 
     def _metrics(self) -> list[Metric]:
         """Those of any run, each once; bits per byte first where tokens differ, what is refused last."""
-        found = {metric.id: metric for part in self.parts.values() for metric in part.curves.metrics}
+        found = {
+            metric.id: metric
+            for part in self.parts.values()
+            for metric in part.curves.metrics
+            if not metric.series or metric.id in part.curves.run.metrics  # not what is only sure to come
+        }
         usual = [found.pop(metric.id) for metric in METRICS if metric.id in found]
         every = [*usual, *found.values()] or [METRICS[0]]
         if self.tokens:
