@@ -107,7 +107,8 @@ class Painter:
             self.stroke(layer.raw, Look(layer.curve.color, dim=True))
         for layer in layers:
             if layer.curve.marker == "dots" and layer.curve.joined:
-                self.stroke(layer.raw, Look(layer.curve.color, dim=True))
+                # Where points are all that a series has, their joint is its line.
+                self.stroke(layer.raw, Look(layer.curve.color, dim=layer.curve.sign is None))
         for layer in lines:
             if not layer.curve.dim:
                 self.stroke(layer.best, Look(layer.curve.color))
