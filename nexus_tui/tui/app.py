@@ -169,7 +169,7 @@ class NexusApp(App[str]):
 
     async def _begin(self) -> None:
         watcher, self.shipped, self.current = await asyncio.to_thread(self._open_folder)
-        watcher.fetcher.wake = partial(asyncio.get_running_loop().call_soon_threadsafe, self._tick)
+        watcher.fetcher.wake = partial(self.call_later, self._tick)
         self._watcher = watcher
         self.loaded = True
         if self._opened and self.current and self._opened in (self.current.name, self.current.folder.name):

@@ -185,8 +185,7 @@ class RunsScreen(ModeScreen):
             self.mount(self._look, after=self.listing)
             self.call_after_refresh(self._show_look)
         elif self._look.is_mounted:
-            run = self.run
-            self._look.show(run if run and self.nexus.at_hand(run) else None)
+            self._look.show(self.run)
 
     @on(Listing.Moved)
     def _moved(self) -> None:

@@ -69,6 +69,8 @@ class TrainingScreen(BoardScreen):
     def record_changed(self) -> None:
         """Draw the current run if it is another one or has changed."""
         run = self.nexus.current
+        if not self.query(KeyBar):  # not composed yet, or already taken down
+            return
         if run is not None and (run.folder, run.revision) != self._drawn:
             if not self._drawn or run.folder != self._drawn[0]:
                 self.board.forget()

@@ -1,15 +1,20 @@
 """Looking at the disk: often at what is alive, rarely at the rest, never for nothing."""
 
+from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from nexus_tui.runs.run import Run
 from nexus_tui.runs.store import Runs
 from nexus_tui.runs.summaries import Summaries
 from nexus_tui.tui import watch
-from nexus_tui.tui.app import TICK
+from nexus_tui.tui.app import TICK, NexusApp
 from nexus_tui.tui.watch import IDLE, Watcher
-from tests.tui.fake_runs import FakeRun
+from tests.tui.conftest import ready, until
+from tests.tui.fake_runs import START, FakeRun
+from tests.tui.screens import press, text
 
 
 class Clock:
@@ -136,3 +141,26 @@ def test_of_many_runs_a_tick_looks_at_some_and_a_round_at_all(
     changed = [watcher.tick() for _ in range(4)]
     assert changed[3] is False and 1 <= sum(changed) <= 2
     assert sorted(run.name for run in watcher.runs if run.summary.step == 3) == ["a", "e"]
+
+
+async def test_a_run_that_takes_long_to_read_is_read_in_a_thread_and_shown_when_it_is_there(
+    make_app: Callable[..., NexusApp], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "SMALL", 0)
+    for number, name in enumerate(("big", "newest")):
+        FakeRun(folder / name, now=START + timedelta(minutes=number)).train(30)
+    app = make_app()
+    async with app.run_test(size=(120, 36)) as pilot:
+        await ready(pilot)
+        big = next(run for run in app.runs if run.name == "big")
+        assert not big.is_read
+        asked: list[Run] = []
+        monkeypatch.setattr(app._watcher.fetcher, "open", asked.append)  # type: ignore[union-attr]
+        await press(pilot, "end")
+        await until(pilot, lambda: "reading big" in text(app))
+        await press(pilot, "enter")
+        assert app.current_mode == "runs" and "Reading big" in text(app) and set(asked) == {big}
+        monkeypatch.undo()
+        app._watcher.fetcher.open(big)  # type: ignore[union-attr]
+        await until(pilot, lambda: app.current_mode == "training")
+        assert app.current is big
