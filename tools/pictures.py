@@ -35,6 +35,7 @@ PICTURES: dict[str, str] = {
     "grid": f"{MARKED} 5 … ctrl+g …",
     "evolution": "5 … ctrl+e …",
     "new": "1 … n …",
+    "overlay": "1 … U home space j space j space o … left shift+left shift+left …",
 }
 
 

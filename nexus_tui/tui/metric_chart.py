@@ -74,10 +74,11 @@ class MetricChart(Chart):
         self.set_reactive(Chart.log_y, settings.log)
         self.set_reactive(Chart.x_kind, curves.x_kind)
         self.set_reactive(Chart.crosshair, settings.crosshair)
-        unit = curves.unit(metric)
+        unit, end = curves.unit(metric), curves.end
+        nothing = (0.0, end) if refused and end else None  # of what would be drawn
         self.show(
             drawn,
-            x_range=settings.window or curves.x_range(),
+            x_range=settings.window or curves.x_range() or nothing,
             marks=curves.marks(),
             band=None if refused else curves.band(metric),
             legend=[] if refused else curves.legend(metric),

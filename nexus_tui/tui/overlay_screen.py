@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
+from rich.cells import cell_len
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -19,7 +20,7 @@ from nexus_tui.tui.chart.legend import place_format
 from nexus_tui.tui.keybar import KeyBar
 from nexus_tui.tui.keys import Where, bindings
 from nexus_tui.tui.lines import Line, Lines, Span, spread
-from nexus_tui.tui.listing import Listing
+from nexus_tui.tui.listing import Column, Listing, with_room
 from nexus_tui.tui.overlay_curves import Member, OverlayCurves
 from nexus_tui.tui.run_colors import places
 from nexus_tui.tui.view import Axis
@@ -156,14 +157,19 @@ class OverlayScreen(BoardScreen):
         at = self._at
         if at is None:
             in_bits = self._curves is not None and bool(self._curves.tokens)
-            self.listing.show_columns(overlay_rows.STANDING_IN_BITS if in_bits else overlay_rows.STANDING)
+            self._show_columns(overlay_rows.STANDING_IN_BITS if in_bits else overlay_rows.STANDING)
             hidden = self._hidden
             self.listing.show([overlay_rows.standing(m, m.name in hidden) for m in self.members])
             return
         kind = self._curves.x_kind if self._curves else "step"
         counted = {"step": "step", "tokens": "token"}.get(kind, "time")
-        self.listing.show_columns(overlay_rows.reading_columns(at, counted))
+        self._show_columns(overlay_rows.reading_columns(at, counted))
         self.listing.show(overlay_rows.read(self.members, self._hidden, at, place_format(kind)))
+
+    def _show_columns(self, columns: Sequence[Column]) -> None:
+        """These columns, with room for the names before any but the first figure."""
+        longest = max(cell_len(run.name) for run in self._runs)
+        self.listing.show_columns(with_room(columns, longest + 1, "name"))
 
     @property
     def _at(self) -> overlay_rows.At | None:
