@@ -48,12 +48,13 @@ def _left(run: Run, seconds: float) -> float | None:
 
 def _interruption(run: Run, seconds: float) -> float:
     """What an evaluation costs beside the steps, with its save and its samples: the median gap after one."""
-    steps, times = run.steps["step"], run.steps["time"]
+    steps, times, branches = run.steps["step"], run.steps["time"], run.steps["branch"]
     gaps = []
     for evaluation in run.trained[-8:]:
-        after = np.flatnonzero((steps == evaluation.step + 1) & (run.steps["branch"] == evaluation.branch))
-        if len(after) and after[-1] > 0:
-            gaps.append(float(times[after[-1]] - times[after[-1] - 1]) - seconds)
+        first, last = np.searchsorted(branches, [evaluation.branch, evaluation.branch + 1])
+        after = first + int(np.searchsorted(steps[first:last], evaluation.step + 1))
+        if 0 < after < last and steps[after] == evaluation.step + 1:
+            gaps.append(float(times[after] - times[after - 1]) - seconds)
     if gaps:
         return max(0.0, float(np.median(gaps)))
     return run.trained[-1].event.seconds if run.trained else 0.0

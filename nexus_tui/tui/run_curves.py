@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import cached_property
 
 import numpy as np
 
@@ -178,6 +179,10 @@ class RunCurves:
 
     def marks(self) -> list[Mark]:
         """Resumes, notes, changed rates and faults."""
+        return self._marks
+
+    @cached_property
+    def _marks(self) -> list[Mark]:
         place = self.points.place
         marks = [
             Mark(place(b.parent or 0, b.start), "", "resume", f"resumed from {b.start:,}")

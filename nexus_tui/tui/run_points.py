@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 
-from nexus_tui.runs.run import Run, Series
+from nexus_tui.runs.run import Evaluation, Run, Series
 from nexus_tui.tui.metrics import Array, Metric
 from nexus_tui.tui.story import UNDATED
 from nexus_tui.tui.view import Axis
@@ -53,6 +54,7 @@ class RunPoints:
         self.whole = bool(self.line.all())
         self._limits = run.line()
         self._x = self._places()
+        self._curves: dict[str, Points] = {}
         self._steps: Array = run.steps["step"] if self.whole else run.steps["step"][self.line]
 
     @property
@@ -142,10 +144,15 @@ class RunPoints:
 
     def curve(self, metric: Metric) -> Points:
         """The line of a metric, as far as it led to the newest weights; empty if it has none."""
-        if metric.values:
-            values = metric.values(self.run)
-            return (self._x, values) if self.whole else (self._x[self.line], values[self.line])
-        return self._series(metric, counts=True)
+        if metric.id not in self._curves:
+            self._curves[metric.id] = self._curve(metric)
+        return self._curves[metric.id]
+
+    def _curve(self, metric: Metric) -> Points:
+        if metric.values is None:
+            return self._series(metric, counts=True)
+        values = metric.values(self.run)
+        return (self._x, values) if self.whole else (self._x[self.line], values[self.line])
 
     def abandoned(self, metric: Metric) -> Points:
         """The line of a metric, as far as a resume has left it behind."""
@@ -168,10 +175,17 @@ class RunPoints:
 
     def evaluated(self, metric: Metric, *, counts: bool) -> Points:
         """The points of a metric at evaluations: of what counts, or of what a resume has left behind."""
-        xs, ys = [], []
-        for evaluation in self.run.trained if metric.evaluated else ():
-            assert metric.evaluated is not None
-            if (evaluation.step <= self._limits.get(evaluation.branch, -1)) == counts:
-                xs.append(self.place(evaluation.branch, evaluation.step))
-                ys.append(metric.evaluated(evaluation))
-        return np.array(xs, np.float64), np.array(ys, np.float64)
+        found, of = self._evaluations[0 if counts else 1], metric.evaluated
+        if of is None:
+            return np.empty(0), np.empty(0)
+        places = np.array([place for place, _ in found], np.float64)
+        return places, np.array([of(evaluation) for _, evaluation in found], np.float64)
+
+    @cached_property
+    def _evaluations(self) -> tuple[list[tuple[float, Evaluation]], list[tuple[float, Evaluation]]]:
+        """Every evaluation with its place: those that count, and those that a resume has left behind."""
+        found: tuple[list[tuple[float, Evaluation]], list[tuple[float, Evaluation]]] = ([], [])
+        for one in self.run.trained:
+            left = one.step > self._limits.get(one.branch, -1)
+            found[left].append((self.place(one.branch, one.step), one))
+        return found

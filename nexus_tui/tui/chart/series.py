@@ -243,7 +243,7 @@ class CurveReader:
         self._smoother: Smoother | None = None
         self._smoothed: Floats = np.empty(0)
         self._seen = 0
-        self._sample: tuple[NDArray[np.intp], Floats, Floats] | None = None
+        self._sample: tuple[NDArray[np.intp], bytes] | None = None
 
     @property
     def smoothed(self) -> Floats:
@@ -302,12 +302,12 @@ class CurveReader:
     def _continues(self, x: Column, y: Column) -> bool:
         if self._sample is None or len(x) < self._seen:
             return not self._seen
-        at, old_x, old_y = self._sample
-        return np.array_equal(x[at], old_x, equal_nan=True) and np.array_equal(y[at], old_y, equal_nan=True)
+        at, old = self._sample
+        return _bytes_at(x, y, at) == old
 
     def _remember(self, x: Column, y: Column) -> None:
-        at = np.linspace(0, len(x) - 1, _SAMPLES).astype(np.intp)
-        self._sample = (at, x[at].astype(np.float64), y[at].astype(np.float64))
+        at = np.arange(_SAMPLES) * (len(x) - 1) // (_SAMPLES - 1)
+        self._sample = (at, _bytes_at(x, y, at))
 
     def _smooth(self, new: Floats, begin: int, beta: float) -> bool:
         """Bring the smoothed column to the length of the curve; True if its old part changed."""
@@ -368,3 +368,8 @@ class CurveReader:
                 break
             stop = start
         return best[1] if best else None
+
+
+def _bytes_at(x: Column, y: Column, at: NDArray[np.intp]) -> bytes:
+    """The points at these indices [n], as something that is quickly compared; NaN is like NaN."""
+    return x[at].tobytes() + y[at].tobytes()
