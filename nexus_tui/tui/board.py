@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import ClassVar, Protocol
+from typing import ClassVar
 
 import numpy as np
 from textual import events, on
@@ -19,9 +19,10 @@ from textual.message import Message
 from textual.widget import Widget
 
 from nexus_tui.tui.board_line import said_at, settings_line
-from nexus_tui.tui.chart import SMOOTHING_LEVELS, Band, Chart, Curve, Legend, Mark, Reading
-from nexus_tui.tui.chart.axis import XKind
+from nexus_tui.tui.chart import SMOOTHING_LEVELS, Chart, Curve, Reading
+from nexus_tui.tui.chart.axis import least_span, steady_x
 from nexus_tui.tui.chart.plot import Plot
+from nexus_tui.tui.curves import Curves
 from nexus_tui.tui.lines import Line, Lines, spread, width_of
 from nexus_tui.tui.metric_chart import MetricChart, MetricPlot, Settings
 from nexus_tui.tui.metrics import Array, Metric
@@ -33,60 +34,6 @@ LINE_FROM = 24
 """Rows that a board needs before one of them says where the crosshair stands; else its screen may."""
 WHEEL = 0.5
 """How far a notch of the wheel zooms, in steps of the keys, each of which halves the window."""
-
-
-class Curves(Protocol):
-    """What a board draws, at one revision of its record. Made anew when the record has changed."""
-
-    @property
-    def axis(self) -> Axis:
-        """What is counted along the charts."""
-
-    @property
-    def axes(self) -> Sequence[Axis]:
-        """What could be counted."""
-
-    @property
-    def x_kind(self) -> XKind:
-        """How places are written."""
-
-    @property
-    def metrics(self) -> Sequence[Metric]:
-        """What there is to draw, in the usual order; at least one."""
-
-    @property
-    def end(self) -> float | None:
-        """The newest place; None before there is any."""
-
-    def x_range(self) -> tuple[float, float] | None:
-        """Both ends of the axis; None: it follows the data."""
-
-    def of(self, metric: Metric) -> list[Curve]:
-        """The curves of a metric, the topmost last."""
-
-    def band(self, metric: Metric) -> Band | None:
-        """A forecast."""
-
-    def legend(self, metric: Metric) -> list[Legend] | None:
-        """What the title says while there is no crosshair; None: every curve with its last value."""
-
-    def unit(self, metric: Metric) -> str:
-        """The metric's unit, here."""
-
-    def refused(self, metric: Metric) -> str:
-        """Why a metric cannot be drawn, in one sentence; empty if it can."""
-
-    def marks(self) -> list[Mark]:
-        """Places worth knowing."""
-
-    def where(self, x: float) -> list[str]:
-        """What is counted at a place, in words, most important first."""
-
-    def step_at(self, x: float) -> int | None:
-        """The step at a place, to find it again on another axis; None if that means nothing."""
-
-    def place_of(self, step: int) -> float:
-        """The place of a step; NaN if it has none."""
 
 
 class _Panes(Layout):
@@ -135,6 +82,7 @@ class Board(Widget, can_focus=False):
         self._regions: list[Region] = []
         self._places: tuple[object, Array] = (None, np.empty(0))
         self._sight = Sight()
+        self._all: tuple[float, float] | None = None
         self.full = False
         """Whether the large chart is alone."""
 
@@ -156,6 +104,7 @@ class Board(Widget, can_focus=False):
         old, self._curves = self._curves, curves
         if old is not None and curves is not None and old.axis != curves.axis:
             self._sight.carry_over(lambda x: _moved(x, old, curves))
+            self._all = None
         self.redraw()
 
     def forget(self) -> None:
@@ -163,6 +112,7 @@ class Board(Widget, can_focus=False):
         self._sight.live()
         self._page = 0
         self._plots = {}
+        self._all = None
 
     @property
     def axis(self) -> Axis:
@@ -237,18 +187,30 @@ class Board(Widget, can_focus=False):
         self._sight.follow(curves.end)
         shown = self.shown
         self._plots = {metric.id: self._plots.get(metric.id) or MetricPlot() for metric in shown}
+        drawn = [[] if curves.refused(metric) else curves.of(metric) for metric in shown]
+        window = self.window or curves.x_range() or self._all_of(drawn)
         for place, (metric, chart) in enumerate(zip(shown, self.charts, strict=True)):
             settings = Settings(
                 self._view.smoothing,
                 metric.id in self._view.log,
-                self.window,
+                window,
                 self.at,
                 placed=not self.has_line(self.size),
                 labelled=not place,
             )
-            chart.draw(curves, metric, settings, self._plots[metric.id])
+            chart.draw(curves, metric, settings, drawn=drawn[place], plot=self._plots[metric.id])
         if self.has_line(self.size):
             self.query_one("#where", Lines).show([self.told(self.size.width)])
+
+    def _all_of(self, drawn: list[list[Curve]]) -> tuple[float, float]:
+        """One range of the axis for all charts, where no end is planned; it grows by leaps."""
+        columns = {id(curve.x): curve.x for curves in drawn for curve in curves if len(curve.x)}
+        ends = [(np.nanmin(x), np.nanmax(x)) for x in columns.values() if np.isfinite(x).any()]
+        low = min((float(end[0]) for end in ends), default=math.nan)
+        high = max((float(end[1]) for end in ends), default=math.nan)
+        kind = self._curves.x_kind if self._curves else "step"
+        self._all = steady_x(low, high, self._all, least_span(kind, low))
+        return self._all
 
     def told(self, width: int) -> Line:
         """Where the crosshair stands, and how the charts are drawn; what the line above them says."""

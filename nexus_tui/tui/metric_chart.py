@@ -10,9 +10,9 @@ from nexus_tui.tui.chart.plot import Plot
 from nexus_tui.tui.metrics import Metric
 
 if TYPE_CHECKING:
-    from nexus_tui.tui.board import Curves
+    from nexus_tui.tui.curves import Curves
 
-USUAL = ((100, 0.9), (30, 0.8), (0, 0.0))
+USUAL = ((30_000, 0.99), (8_000, 0.98), (3_000, 0.95), (100, 0.9), (30, 0.8), (0, 0.0))
 """Smoothing of a noisy curve of so many points or more, until the user chooses another."""
 
 
@@ -56,17 +56,27 @@ class MetricChart(Chart):
         super().__init__(id=id)
         self.plot = MetricPlot()
 
-    def draw(self, curves: Curves, metric: Metric, settings: Settings, plot: Plot | None = None) -> None:
+    def draw(
+        self,
+        curves: Curves,
+        metric: Metric,
+        settings: Settings,
+        *,
+        drawn: list[Curve] | None = None,
+        plot: Plot | None = None,
+    ) -> None:
         """Draw a metric; repaints what differs.
 
         Args:
             curves: what there is to draw.
             metric: of what.
             settings: how.
+            drawn: the metric's curves, if they are at hand.
             plot: what remembers this metric's reductions and axes; None: the chart's own.
         """
         refused = curves.refused(metric)
-        drawn = [] if refused else curves.of(metric)
+        if drawn is None:
+            drawn = [] if refused else curves.of(metric)
         if plot is not None:
             self.plot = plot
         self.plot.request.format = metric.format

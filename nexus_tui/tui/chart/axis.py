@@ -337,3 +337,9 @@ def steady_x(
         m * power for m in (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0) if m * power >= target
     )
     return low, low + room
+
+
+def least_span(kind: XKind, low: float) -> float:
+    """What an axis that begins at `low` spans at least: labels of great counts need a difference to show."""
+    least = 1.0 if kind == "tokens" else 10.0
+    return least if kind == "clock" or not math.isfinite(low) else max(least, abs(low) * 1e-6)

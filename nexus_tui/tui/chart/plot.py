@@ -10,7 +10,7 @@ import numpy as np
 
 from nexus_tui.tui import format as fmt
 from nexus_tui.tui import theme
-from nexus_tui.tui.chart.axis import XAxis, XKind, YAxis, steady_x, x_axis, y_axis
+from nexus_tui.tui.chart.axis import XAxis, XKind, YAxis, least_span, steady_x, x_axis, y_axis
 from nexus_tui.tui.chart.curves import Band, Curve, Format, Legend, Mark, Reading
 from nexus_tui.tui.chart.frame import Frame, Styles
 from nexus_tui.tui.chart.legend import place_format, reading_entries, write_title
@@ -19,7 +19,7 @@ from nexus_tui.tui.chart.series import CurveReader, Window
 from nexus_tui.tui.chart.yrange import y_range
 
 _GUTTER = 4
-"""Cells of the y labels, at least; more only when labels need it, and then until the size changes."""
+"""Cells of the y labels, at least; more only when labels need it, and then until size or x change."""
 
 _NARROWEST = 4
 """Cells that curves need, at least, for a chart to be drawn."""
@@ -125,6 +125,9 @@ class Plot:
         """Read what is new and set both axes; where labels need room, curves are read again into less."""
         request = self.request
         low, high = self._x_range()
+        stays = self.x is not None and (self.x.low, self.x.high) == (low, high)
+        previous = self.y if stays else None
+        self._gutter = self._gutter if stays else _GUTTER  # another part of x is as if drawn first
         while True:
             self.left = self._gutter + 1
             cells = width - self.left
@@ -132,7 +135,7 @@ class Plot:
             layers = self._read(window)
             bounds = y_range(layers, request.band, window)
             self.empty = math.isnan(bounds[0])
-            self.y = y_axis(*bounds, rows, log=request.log_y, previous=self.y)
+            self.y = y_axis(*bounds, rows, log=request.log_y, previous=previous)
             widest = min(max((len(label) for _, label in self.y.ticks), default=0), width - 1 - _NARROWEST)
             if widest <= self._gutter:
                 break
@@ -154,11 +157,7 @@ class Plot:
         ends = [end for end in ends if math.isfinite(end[0])]
         low = min((end[0] for end in ends), default=math.nan)
         high = max((end[1] for end in ends), default=math.nan)
-        kind = self.request.x_kind
-        least = 10.0 if kind in ("step", "time", "clock") else 1.0
-        if kind != "clock" and math.isfinite(low):  # labels of great counts need a difference to show
-            least = max(least, abs(low) * 1e-6)
-        self._auto_x = steady_x(low, high, self._auto_x, least)
+        self._auto_x = steady_x(low, high, self._auto_x, least_span(self.request.x_kind, low))
         return self._auto_x
 
     def _read(self, window: Window) -> list[Layer]:
