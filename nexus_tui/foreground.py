@@ -30,10 +30,8 @@ def open_app(folder: Path | None = None, sampling_share: float | None = None) ->
             f"nexus-tui: there is no command and no folder {folder}; see nexus-tui --help.", file=sys.stderr
         )
         return WRONG_INPUT
-    from nexus_tui.tui import pasting
     from nexus_tui.tui.app import SAMPLING_SHARE, NexusApp
 
-    pasting.install()
     chosen = folder or Path(os.environ.get("NEXUS_RUNS") or "runs")
     is_run = (chosen / "journal.jsonl").is_file() or (folder is not None and _is_foreign(folder))
     nexus = NexusApp(

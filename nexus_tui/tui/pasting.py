@@ -77,10 +77,3 @@ def pasted(text: str) -> events.Paste:
 def exact(event: events.Paste) -> str:
     """What was pasted, character by character."""
     return str(getattr(event, "exact", event.text))
-
-
-def install() -> None:
-    """Let terminals be read so. Before the app runs."""
-    from textual.drivers import linux_driver
-
-    linux_driver.XTermParser = PasteParser  # type: ignore[attr-defined]
