@@ -6,9 +6,11 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from textual.css.model import RuleSet
+from textual.css.stylesheet import Stylesheet
 from textual.pilot import Pilot
 
 from nexus_tui.data.novelty import Novelty
@@ -120,6 +122,22 @@ async def at_rest(min_sleep: float = 0.0, max_sleep: float = 1.0) -> None:
 def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     for place in ("textual.app", "textual.pilot"):
         monkeypatch.setattr(f"{place}.wait_for_idle", at_rest)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _sheets_are_read_once() -> Iterator[None]:
+    """Every app reads the same style sheets, a quarter of its test; rules are shared as within one app."""
+    read, known = Stylesheet._parse_rules, {}
+
+    def once(sheet: Stylesheet, css: str, *where: Any, **more: Any) -> list[RuleSet]:
+        key = (css, where, *more.items(), *sheet._variables.items())
+        if key not in known:
+            known[key] = read(sheet, css, *where, **more)
+        return known[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Stylesheet, "_parse_rules", once)
+        yield
 
 
 @pytest.fixture(autouse=True)
