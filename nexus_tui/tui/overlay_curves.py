@@ -22,7 +22,17 @@ from nexus_tui.tui.view import Axis
 
 POINTS = " ∙ points"
 """What the name of a run's evaluations ends with; the name of its line is the run's own."""
-_PER_TOKEN = frozenset({"loss", "perplexity", "gap"})
+VALIDATION = Metric(
+    "validation_loss",
+    "validation loss",
+    "nats/token",
+    fmt.loss,
+    evaluated=lambda evaluation: evaluation.loss,
+    of_loss=float,
+    ranks=True,
+)
+"""What is compared in the end; among the training losses of several runs its points are hard to follow."""
+_PER_TOKEN = frozenset({"loss", "validation_loss", "perplexity", "gap"})
 """Metrics that are of tokens: of other tokens, they are other quantities."""
 
 
@@ -180,6 +190,8 @@ class OverlayCurves:
             if not metric.series or metric.id in part.curves.run.metrics  # not what is only sure to come
         }
         usual = [found.pop(metric.id) for metric in METRICS if metric.id in found]
+        if any(member.run.trained for member in self.members):
+            usual.insert(1, VALIDATION)
         every = [*usual, *found.values()] or [METRICS[0]]
         if self.tokens:
             every.sort(key=lambda metric: metric.id != "bits_per_byte")

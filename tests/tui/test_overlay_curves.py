@@ -12,7 +12,7 @@ from nexus_tui.runs.settings import run_differences
 from nexus_tui.tui import theme
 from nexus_tui.tui.chart import Reading
 from nexus_tui.tui.metrics import BY_ID, Metric
-from nexus_tui.tui.overlay_curves import POINTS, Member, OverlayCurves
+from nexus_tui.tui.overlay_curves import POINTS, VALIDATION, Member, OverlayCurves
 from nexus_tui.tui.overlay_rows import At, differing, read, reading_columns
 from tests.tui.fake_runs import START, FakeRun
 
@@ -56,6 +56,8 @@ def test_a_run_has_one_colour_and_one_sign_in_all_its_curves(runs: dict[str, Run
     assert [entry.label for entry in curves.legend(LOSS)] == ["short", "long"]
     assert curves.x_range() == (0.0, 120.0) and curves.end == 120
     assert curves.unit(LOSS) == "nats/byte" and curves.remark == ""
+    assert [metric.id for metric in curves.metrics[:2]] == ["loss", "validation_loss"]
+    assert [curve.joined for curve in curves.of(VALIDATION)[::2]] == [True, True]
 
 
 def test_what_was_abandoned_is_left_out(tmp_path: Path) -> None:
@@ -69,9 +71,9 @@ def test_what_was_abandoned_is_left_out(tmp_path: Path) -> None:
 def test_different_tokens_refuse_what_is_of_tokens_and_offer_bits_per_byte(runs: dict[str, Run]) -> None:
     curves = OverlayCurves(members(runs, "short", "bpe"), "step")
     titles = [metric.id for metric in curves.metrics]
-    assert titles[0] == "bits_per_byte" and set(titles[-3:]) == {"loss", "perplexity", "gap"}
-    for id in ("loss", "perplexity", "gap"):
-        assert "different tokens (byte, bpe)" in curves.refused(BY_ID[id]), id
+    assert titles[0] == "bits_per_byte" and titles[-4:] == ["loss", "validation_loss", "perplexity", "gap"]
+    for metric in curves.metrics[-4:]:
+        assert "different tokens (byte, bpe)" in curves.refused(metric), metric.id
     assert curves.refused(BITS) == curves.refused(RATE) == ""
     assert [curve.marker for curve in curves.of(BITS)] == ["dots", "star"] * 2
     assert curves.of(BITS)[0].joined and "bits per byte" in curves.remark
