@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 WIDTHS = [(0, "-tiny"), (80, "-narrow"), (110, "-normal"), (150, "-wide")]
 HEIGHTS = [(0, "-low"), (30, "-tall"), (44, "-high")]
+_DELAY = 0.06
+"""Seconds: Textual lays out nothing for 0.05 s after a change of modes."""
 
 
 class ModeScreen(Screen[None]):
@@ -27,6 +29,28 @@ class ModeScreen(Screen[None]):
     WHERE: ClassVar[Where] = "everywhere"
     HORIZONTAL_BREAKPOINTS = WIDTHS
     VERTICAL_BREAKPOINTS = HEIGHTS
+
+    ROUNDS: ClassVar[int] = 0
+    """Of layout and drawing, that the screen takes to come to rest at first; nothing is painted before."""
+    _rounds_left = 0
+
+    def on_mount(self) -> None:
+        """Begin to come to rest, once the app's own delay for another mode is over."""
+        self._rounds_left = self.ROUNDS
+        if self.ROUNDS:
+            self.set_timer(_DELAY, self._round)
+
+    def _round(self) -> None:
+        self._rounds_left -= 1
+        if self._rounds_left:
+            self.call_after_refresh(self._round)
+        else:
+            self.refresh()
+
+    def _compositor_refresh(self) -> None:
+        """Paint what has changed: a whole screen is 40 kB, which a slow line need not carry three times."""
+        if not self._rounds_left:
+            super()._compositor_refresh()
 
     @property
     def nexus(self) -> NexusApp:

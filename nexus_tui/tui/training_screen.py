@@ -41,6 +41,7 @@ class TrainingScreen(BoardScreen):
 
     WHERE = "training"
     CSS_PATH = "training_screen.tcss"
+    ROUNDS = 3
     BINDINGS: ClassVar[list[BindingType]] = bindings("training")
 
     def __init__(self) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from textual.pilot import Pilot
+from textual.screen import Screen
 from textual.widgets import Input
 
 from nexus_tui.runs import journal as j
@@ -365,3 +366,20 @@ def test_picture(
 ) -> None:
     app = make_app(branched(folder / "nexus-byte-2"), here=True, theme_name=theme_name)
     assert snap_compare(app, terminal_size=size, run_before=opened)
+
+
+async def test_it_is_painted_once_all_of_it_is_known(
+    make_app: Make, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    painted: list[str] = []
+
+    def display(_: NexusApp, screen: Screen[Any], what: object) -> None:
+        painted.extend([type(screen).__name__] if what is not None else [])
+
+    monkeypatch.setattr(NexusApp, "_display", display)
+    app = make_app(branched(folder / "run"), open_run="run")
+    async with app.run_test(size=(120, 36)) as pilot:
+        await ready(pilot)
+        await until(pilot, lambda: "TrainingScreen" in painted)
+        await settled(pilot)
+        assert painted.count("TrainingScreen") == 1 and "1,412 / 2,000" in text(app)
