@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pexpect
 import pyte
 import pytest
@@ -14,8 +15,10 @@ from nexus_tui.config import RunConfig
 from nexus_tui.runs.comparison import Subject, compare
 from nexus_tui.runs.run import Run
 from nexus_tui.training.session import Session
+from tests.tui.fake_runs import FakeRun
 
 ROWS, COLUMNS = 24, 80
+LEFT, HOME = "\x1b[D", "\x1b[H"
 
 
 class Terminal:
@@ -27,15 +30,21 @@ class Terminal:
         self.process = pexpect.spawn(
             sys.executable, ["-m", "nexus_tui", *command], dimensions=(ROWS, COLUMNS), env=env, timeout=5
         )
+        self.process.delaybeforesend = None
 
     def text(self) -> str:
-        """What stands on the screen now."""
-        try:
-            while True:
-                self._stream.feed(self.process.read_nonblocking(65_536, timeout=0.05))
-        except (pexpect.TIMEOUT, pexpect.EOF):
+        """What stands on the screen, once nothing has come for a moment."""
+        while self._read(0.05):
             pass
         return "\n".join(self._screen.display)
+
+    def _read(self, seconds: float) -> bool:
+        """Draw what comes within so many seconds; whether anything did."""
+        try:
+            self._stream.feed(self.process.read_nonblocking(65_536, timeout=seconds))
+        except (pexpect.TIMEOUT, pexpect.EOF):
+            return False
+        return True
 
     def wait(self, pattern: str, seconds: float = 60) -> str:
         """The screen, once it matches."""
@@ -51,7 +60,15 @@ class Terminal:
         """Press keys, each once what the one before it changed has been drawn."""
         for key in keys:
             self.process.send(key)
+            if key == "\x1b":
+                time.sleep(0.12)  # what follows an escape sooner is one key with it
+            self._read(0.15)
             self.text()
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Give the terminal another size."""
+        self._screen.resize(rows, columns)
+        self.process.setwinsize(rows, columns)
 
 
 @pytest.fixture
@@ -114,15 +131,50 @@ def test_the_main_job_by_keyboard(terminal: Callable[..., Terminal], tmp_path: P
     assert screen.process.exitstatus == 0
 
 
-def test_quitting_while_training_saves_and_the_run_resumes(
+def test_a_training_is_watched_beside_another_run_and_resumes(
     terminal: Callable[..., Terminal], tmp_path: Path, corpus: Path
 ) -> None:
+    """New run, live curve, crosshair, another size, filter, overlay, pause; quit while it trains; resume."""
     runs = tmp_path / "runs"
+    older = FakeRun(runs / "older", total=60, every=30).train(60)
+    older.end()
     screen = terminal(str(runs))
-    screen.wait("new run")
+    screen.wait("older")
     fill_in_a_new_run(screen, corpus, steps=5000)
     screen.press("\r")
     screen.wait(r"step +[1-9][\d,]* / 5,000")
+
+    # What the crosshair reads is what the journal says, and it stays where it is in another size.
+    screen.press(LEFT, LEFT)
+    text = screen.wait(r"@[\d,]+ .* raw \d\.\d{4}")
+    read = re.search(r"@([\d,]+) .* raw (\d\.\d{4})", text)
+    assert read and "perplexity" not in text
+    run = Run(runs / "mine")
+    row = int(np.flatnonzero(run.steps["step"] == int(read[1].replace(",", "")))[0])
+    assert f"{run.steps['loss'][row]:.4f}" == read[2]
+    screen.resize(120, 36)
+    text = screen.wait(r"perplexity(.|\n)*learning rate")
+    assert re.search(rf"^ ?step {read[1]}\b", text, re.MULTILINE) and f"raw {read[2]}" in text
+    screen.resize(COLUMNS, ROWS)
+    screen.until(lambda text: f"@{read[1]} " in text and "perplexity" not in text, "the crosshair")
+    screen.press(HOME)
+    screen.until(lambda text: " raw " not in text and "● val" in text, "the live curve")
+
+    # The list, some of it, and both runs over each other while one of them grows.
+    screen.press("1")
+    screen.wait(r"mine +[\d,]+ / 5,000")
+    screen.press("/", "name:old step>=6")
+    screen.wait(r"1 of \d runs")
+    assert not re.search(r"● training +mine", screen.text())
+    screen.press("0\r")
+    screen.wait(r"1 of \d runs +name:old step>=60")
+    screen.press("\x1b")
+    screen.wait(r"● training +mine")
+    screen.press(HOME, " ", "\x1b[B", " ", "o")
+    screen.wait(r"2 runs over each other(.|\n)*● mine \d\.\d+ +■ older \d\.\d+(.|\n)*■ older +finished")
+    screen.press("\x1b", "2")
+    screen.wait(r"● training")
+
     screen.press("p")
     screen.wait("paused")
     screen.press("p")
@@ -131,7 +183,7 @@ def test_quitting_while_training_saves_and_the_run_resumes(
     screen.wait("save and stop")
     screen.press("s")
     screen.process.expect(pexpect.EOF, timeout=60)
-    run = Run(runs / "mine")
+    run.refresh()
     assert run.state == "stopped"
     newest = run.newest_checkpoint()
     assert newest
