@@ -23,7 +23,7 @@ from nexus_tui.runs.summary import Summary
 
 WORTH = 4 << 20
 """Bytes of journals: fewer are read in less time than it takes to look for a file of ours."""
-_FORMAT = ("1", *Summary.__struct_fields__)
+_FORMAT = ("2", *Summary.__struct_fields__)
 """Of the file: raise the number whenever a field of Summary means something else."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -115,7 +116,9 @@ def summarise(run: Run) -> Summary:
 
 
 def _last_active(run: Run) -> float | None:
-    times = [event.time.timestamp() for event in run.log[-1:] if isinstance(event, j.Event)]
+    """A note is none: who comes back to an old run and notes something on it has not trained it."""
+    log = (e for e in reversed(run.log) if isinstance(e, j.Event) and not isinstance(e, j.NotedEvent))
+    times = [event.time.timestamp() for event in islice(log, 1)]
     if len(run.steps):
         times.append(float(run.steps["time"][-1]))
     return max(times, default=None)

@@ -102,6 +102,7 @@ class FilterField(Vertical):
 
     def _explain(self) -> None:
         error, width = self._wanted.error, self.size.width
+        self.query_one(Input).refresh()  # what is wrong is another part of it
         line = self._at_its_place(error, width) if error else _examples(width)
         self.query_one(".hint", Lines).show([line])
 

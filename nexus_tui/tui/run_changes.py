@@ -6,20 +6,24 @@ import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from nexus_tui.runs.lock import RunLockedError
 from nexus_tui.runs.naming import MoveError, rename, why_not_called
 from nexus_tui.runs.notes import NoteError, note
 from nexus_tui.runs.run import Run
 from nexus_tui.runs.trash import TRASH, delete, restore, weigh
+from nexus_tui.training import remote
 from nexus_tui.training.control import Note
+from nexus_tui.training.remote import RemoteError
 from nexus_tui.tui import format as fmt
 from nexus_tui.tui.dialogs import Choice, ChoiceDialog, ErrorDialog, LineDialog, note_dialog
 from nexus_tui.tui.run_order import Listed
 
 if TYPE_CHECKING:
     from nexus_tui.tui.app import NexusApp
+
+T = TypeVar("T")
 
 
 class Changes:
@@ -38,8 +42,9 @@ class Changes:
             return f"{name} is another tool's run ({run.kind}): it is looked at here, and never changed."
         if listed.shipped:
             return f"{name} comes with the program and is not changed; it can be pinned, marked and opened."
-        if action == "note" and self._trained_here(run):
-            return ""
+        if action == "note" and run.holder:
+            reason = "" if self._trained_here(run) else remote.why_not(run)
+            return reason[:1].upper() + reason[1:]
         if run.holder:
             where = "here" if self._trained_here(run) else f"by process {run.holder.pid} on {run.holder.host}"
             return f"{name} is being trained {where}; stop it first."
@@ -83,7 +88,7 @@ class Changes:
     async def _delete(self, some: Sequence[Listed]) -> None:
         done = []
         for listed in some:
-            place = await self._try(f"{listed.name} was not deleted", delete, listed.run.folder)
+            place = await self._try(f"{listed.name} was not deleted", partial(delete, listed.run.folder))
             if place is None:
                 break
             done.append(listed)
@@ -116,7 +121,7 @@ class Changes:
         self._app.push_screen(dialog, answered)
 
     async def _rename(self, run: Run, name: str, text: str) -> None:
-        folder = await self._try(f"{name} was not renamed", rename, run.folder, text)
+        folder = await self._try(f"{name} was not renamed", partial(rename, run.folder, text))
         if folder is None:
             return
         self._undo.append((f"{text} is called {name} again.", partial(rename, folder, name)))
@@ -152,16 +157,22 @@ class Changes:
         session = self._app.session
         if session and self._trained_here(run):
             session.control.request(Note(text))
-        elif not await self._try(f"{run.name} was not noted on", _noted, run.folder, step, text):
-            return
+        else:
+            change = (
+                partial(remote.ask, run, Note(text))
+                if run.holder
+                else partial(_noted, run.folder, step, text)
+            )
+            if not await self._try(f"{run.name} was not noted on", change):
+                return
         self._app.look_again()
         self._app.say(f"Noted at step {step:,} of {run.name}.")
 
-    async def _try(self, failed: str, change: Callable[..., Path], *arguments: object) -> Path | None:
-        """Make a change in a thread: where the run is now, or None after saying what stands in the way."""
+    async def _try(self, failed: str, change: Callable[[], T]) -> T | None:
+        """Make a change in a thread: what it gives, or None after saying what stands in the way."""
         try:
-            return await asyncio.to_thread(change, *arguments)
-        except (RunLockedError, MoveError, NoteError) as error:
+            return await asyncio.to_thread(change)
+        except (RunLockedError, MoveError, NoteError, RemoteError) as error:
             self._app.push_screen(ErrorDialog(failed, str(error)))
             return None
 

@@ -22,6 +22,8 @@ from nexus_tui.tui.theme import Series, glyphs
 
 MOST = 4
 """As many runs stand beside each other."""
+_GAP = 3
+"""Blank cells between columns."""
 
 
 class DifferenceDialog(Dialog[None]):
@@ -49,12 +51,12 @@ class DifferenceDialog(Dialog[None]):
             yield Static(self.ink(("esc", "live!"), (" back", "muted")))
 
     def _table(self) -> Table:
-        table = Table.grid(padding=(0, 3, 0, 0))
+        table = Table.grid(padding=(0, _GAP, 0, 0))
         table.add_column(no_wrap=True)
+        keys = max([len(row.key) for row in self._differences] + [14])
+        room = int(self.app.size.width * 0.96) - 6 - keys - _GAP
         for _ in self._runs:
-            table.add_column(
-                max_width=max(12, (self.app.size.width - 40) // len(self._runs)), overflow="fold"
-            )
+            table.add_column(max_width=max(12, room // len(self._runs) - _GAP), overflow="fold")
         heads = [
             self.ink(*(((f"{mark.sign} ", mark.color),) if mark else ()), (run.name, "text!"))
             for run, mark in zip(self._runs, self._marks, strict=True)

@@ -32,6 +32,8 @@ def test_it_says_what_the_record_says(reference_run: Writer) -> None:
     assert found.best_bits == pytest.approx(2.6312 / math.log(2))
     assert found.config["budget"] == {"steps": 4000}
     assert found.last_active == run.log[-1].time.timestamp()
+    w.journal.append(j.NotedEvent(step=2000, text="looked at again"))
+    assert Run(w.folder).summary.last_active == found.last_active, "a note trains nothing"
     assert len(found.spark) == len(run.steps) and found.spark[0] == pytest.approx(2.5293)
     assert found.state(held=False) == run.state == "stopped"
     assert run.summary is found

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual.pilot import Pilot
 from textual.widgets import Input
 
 from nexus_tui.tui.app import NexusApp
 from nexus_tui.tui.listing import Column, Listing, fitting
 from nexus_tui.tui.story import state
-from tests.tui.conftest import FakeLauncher, ready, until
+from tests.tui.conftest import FakeLauncher, ready, settled, until
 from tests.tui.fake_runs import START, FakeRun, branched
 from tests.tui.screens import line, press, text
 
@@ -170,6 +171,8 @@ async def test_a_run_is_deleted_only_when_that_is_confirmed_and_comes_back(
         await ready(pilot)
         await press(pilot, "D")
         assert "nexus-byte-2 is being trained by process" in text(app)
+        await press(pilot, "N")
+        assert "trains nexus-byte-2 and has no socket" in text(app)
         await press(pilot, "j", "space", "j", "space", "D")
         await until(pilot, lambda: "Delete bpe-1?" in text(app))
         assert "420 steps, 2 checkpoints" in text(app) and "delete the 2 marked" in text(app)
@@ -255,6 +258,27 @@ def test_picture(
 ) -> None:
     app = make_app(several(folder), here=True, theme_name=theme_name)
     assert snap_compare(app, terminal_size=size, run_before=ready)
+
+
+def test_picture_of_a_filter_that_is_wrong(make_app: Make, folder: Path, snap_compare: Any) -> None:
+    async def before(pilot: Pilot[str]) -> None:
+        await ready(pilot)
+        await press(pilot, "space", "j", "space", "j", "p", "slash", *"tinyshake lrr")
+        pilot.app.screen.query_one(Input).value = "tinyshake lrr>=1e-4"
+        await settled(pilot)
+
+    app = make_app(several(folder), theme_name="nexus-light")
+    assert snap_compare(app, terminal_size=(100, 30), run_before=before)
+
+
+def test_picture_of_a_difference(make_app: Make, folder: Path, snap_compare: Any) -> None:
+    async def before(pilot: Pilot[str]) -> None:
+        await ready(pilot)
+        await press(pilot, "space", "j", "j", "space", "end", "space", "d")
+        await until(pilot, lambda: "configured otherwise" in text(pilot.app))
+        await settled(pilot)
+
+    assert snap_compare(make_app(several(folder)), terminal_size=(80, 24), run_before=before)
 
 
 @pytest.mark.parametrize("size", [(80, 24), (160, 48)])
