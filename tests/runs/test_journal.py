@@ -137,3 +137,28 @@ def test_what_a_full_disk_refuses_is_written_later(tmp_path: Path, monkeypatch: 
     journal.append(EVENTS[2])
     assert journal.failure is None
     assert j.JournalReader(journal.path).read() == EVENTS[:3]
+
+
+def test_a_long_journal_is_read_in_batches_and_nothing_of_it_is_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, plain = tmp_path / "j", tmp_path / "plain"
+    j.Journal(path).append(*EVENTS * 20)
+    odd = [b'{"event":"later","x":1}\n', b"not json\n", b"\r\n", b"[" * 5000 + b"\n", b'{"event":"step"']
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([*lines[:100], *odd[:4], *lines[100:], odd[4]]))
+    plain.write_bytes(path.read_bytes())
+    expected = [event for line in [*lines[:100], odd[0], *lines[100:]] if (event := j.decode(line))]
+    reader = j.JournalReader(path)
+    assert reader.read() == expected and reader.damaged == 2
+    for size in (64, 1000):
+        monkeypatch.setattr(j, "_BATCH", size)
+        reader = j.JournalReader(path)
+        batches = list(reader.batches())
+        assert [event for batch in batches for event in batch] == expected and len(batches) > 5
+        assert reader.damaged == 2 and reader.read() == []
+
+
+def test_a_step_that_no_number_of_ours_can_hold_is_not_understood_and_kept() -> None:
+    event = j.decode(b'{"event":"step","step":100000000000000000000,"loss":1.0,"lr":0.1}')
+    assert isinstance(event, j.UnknownEvent) and event.event == "step"

@@ -154,6 +154,52 @@ def test_a_deleted_and_rewritten_journal_is_read_anew(writer: Callable[..., Writ
     assert run.steps["step"].tolist() == [1]
 
 
+def test_metrics_beside_the_steps_are_columns_in_the_order_of_branches(
+    writer: Callable[..., Writer],
+) -> None:
+    w = writer()
+    for step in range(1, 5):
+        w.step(step)
+        values = {"a": float(step), "b": None} if step != 3 else {"b": 3.0, "c": 1.0}
+        w.journal.append(j.MeasuredEvent(step=step, values=values))
+    w.resume(2)
+    w.journal.append(j.MeasuredEvent(step=3, values={"a": 30.0}))
+    w.journal.append(
+        j.EvaluatedEvent(step=2, checkpoint="step_2", loss=1.0, metrics={"a": 20.0}),
+        j.MeasuredEvent(step=1, values={"b": 10.0}),
+    )
+    run = Run(w.folder)
+    assert run.metrics == ["loss", "lr", "grad_norm", "validation_loss", "a", "b", "c"]
+    a, b = run.series("a"), run.series("b")
+    assert (a.step.tolist(), a.value.tolist()) == ([1, 2, 4, 2, 3], [1.0, 2.0, 4.0, 20.0, 30.0])
+    assert a.branch.tolist() == [0, 0, 0, 1, 1]
+    assert b.step.tolist() == [1, 2, 3, 4, 1]
+    assert np.array_equal(b.value, [np.nan, np.nan, 3.0, np.nan, 10.0], equal_nan=True)
+    assert run.series("a") is a and len(run.series("nothing").step) == 0
+    w.journal.append(j.MeasuredEvent(step=0, values={"a": 5.0}))
+    run.refresh()
+    assert run.series("a").step.tolist() == [1, 2, 4, 0, 2, 3]
+
+
+def test_a_run_is_read_when_something_is_asked_of_it(
+    writer: Callable[..., Writer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    w = writer()
+    w.steps(1, 5)
+    run = Run(w.folder)
+    assert not run.is_read and run.refresh() and not run.refresh()
+    assert (run.name, run.holder, run.size > 0, run.gone) == ("run", None, True, False) and not run.is_read
+    w.step(6)
+    assert run.refresh() and not run.is_read
+    assert run.step == 6 and run.is_read and run.revision == 2
+    other = Run(w.folder)
+    other.adopt(run)
+    assert other.is_read and other.steps is run.steps
+    (w.folder / "checkpoints").mkdir()
+    (w.folder / "run.toml").write_text("[budget]\nsteps = 9\n")
+    assert run.refresh() and run.total_steps == 9
+
+
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"no journal\.jsonl"):
         Run.open(tmp_path)
