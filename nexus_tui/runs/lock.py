@@ -1,4 +1,8 @@
-"""Who trains a run: a lock that the kernel takes back when its process dies, however it dies."""
+"""Who trains a run: a lock that the kernel takes back when its process dies, however it dies.
+
+Hosts that share a folder need not share the kernel's locks. So the holder also writes who it is, and gives a
+sign of life now and then; from another host that is what counts.
+"""
 
 import contextlib
 import fcntl
@@ -11,6 +15,10 @@ from pathlib import Path
 from typing import IO, Self
 
 LOCK = "lock"
+BEAT = 20.0
+"""Seconds between two signs of life."""
+SILENT = 5 * BEAT
+"""Seconds without one after which another host's holder is taken for dead."""
 
 
 class RunLockedError(Exception):
@@ -31,19 +39,21 @@ class RunLock:
     def __init__(self, folder: Path) -> None:
         self._path = folder / LOCK
         try:
-            self._file: IO[str] = self._path.open("a+")
+            self._file = _taken(self._path)
         except OSError as error:
             reason = f"{folder} cannot be written ({error.strerror})"
             raise RunLockedError(f"{reason}: copy the run into a folder of your own.") from None
-        if not _take(self._file):
-            holder = _read(self._file)
-            self._file.close()
-            who = f"process {holder.pid} on {holder.host}" if holder else "another process"
-            raise RunLockedError(f"{folder.name} is being trained by {who}; stop it there first.")
+        except _HeldError as error:
+            raise RunLockedError(f"{folder.name} is being trained by {error}; stop it there first.") from None
         self._file.seek(0)
         self._file.truncate()
         self._file.write(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}))
         self._file.flush()
+
+    def beat(self) -> None:
+        """Say to other hosts, which may not see the kernel's lock, that its holder lives."""
+        with contextlib.suppress(OSError):
+            os.utime(self._path)
 
     def release(self) -> None:
         """Let go of the run."""
@@ -67,17 +77,52 @@ def holder(folder: Path) -> Holder | None:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except OSError:
             return _read(file) or Holder(0, "")
+        return _elsewhere(file)
     return None
 
 
-def _take(file: IO[str]) -> bool:
+class _HeldError(Exception):
+    """Somebody else has the lock; the message says who."""
+
+
+def _taken(path: Path) -> IO[str]:
+    """The lock's file, locked. Raises _HeldError if somebody else has it, OSError if there can be none."""
+    held: Holder | None = None
     for _ in range(10):  # a reader that asks who holds it has it for an instant
+        file = path.open("a+")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True
         except OSError:
+            held = _read(file)
+            file.close()
             time.sleep(0.03)
+            continue
+        if not _is_at(file, path):  # its holder let go of it, and took it away, while we waited
+            file.close()
+            continue
+        if other := _elsewhere(file):
+            file.close()
+            raise _HeldError(_words(other))
+        return file
+    raise _HeldError(_words(held))
+
+
+def _is_at(file: IO[str], path: Path) -> bool:
+    with contextlib.suppress(OSError):
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
     return False
+
+
+def _elsewhere(file: IO[str]) -> Holder | None:
+    """Who wrote into a lock on another host, and lives: its kernel's lock need not be seen from here."""
+    found = _read(file)
+    if found is None or found.host in ("", socket.gethostname()):
+        return None
+    return found if abs(time.time() - os.fstat(file.fileno()).st_mtime) < SILENT else None
+
+
+def _words(holder: Holder | None) -> str:
+    return f"process {holder.pid} on {holder.host}" if holder else "another process"
 
 
 def _read(file: IO[str]) -> Holder | None:

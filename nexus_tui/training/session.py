@@ -9,7 +9,7 @@ from nexus_tui.config import ConfigError, RunConfig
 from nexus_tui.runs.averages import words
 from nexus_tui.runs.checkpoints import Checkpoint
 from nexus_tui.runs.journal import Journal
-from nexus_tui.runs.lock import RunLock
+from nexus_tui.runs.lock import BEAT, RunLock
 from nexus_tui.runs.naming import NAME
 from nexus_tui.runs.run import Run, RunError
 from nexus_tui.training.channel import Channel
@@ -50,6 +50,7 @@ class Session:
         except OSError as error:
             self._unreachable = f"other processes cannot steer this run: it has no socket ({error})"
         self._done = threading.Event()
+        threading.Thread(target=self._beat, name="beat", daemon=True).start()
         keep_freed_memory()
         self._thread = threading.Thread(target=self._train, name=f"train {folder.name}", daemon=False)
 
@@ -145,6 +146,10 @@ class Session:
             self._lock.release()
             self._done.set()
             self._woken()
+
+    def _beat(self) -> None:
+        while not self._done.wait(BEAT):
+            self._lock.beat()
 
     def _woken(self) -> None:
         if self.wake:

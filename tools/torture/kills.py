@@ -126,9 +126,7 @@ def main() -> None:
     times = int(sys.argv[1]) if len(sys.argv) > 1 else 200
     with tempfile.TemporaryDirectory() as folder:
         told = torture(Path(folder), times)
-    print(
-        f"{told.kills} kills, {told.in_saves} of them within a save, in {told.runs} runs, each then trained to its end:"
-    )
+    print(f"{told.kills} kills, {told.in_saves} of them within a save, in {told.runs} runs to their ends:")
     print(f"- {told.different} runs whose losses or weights differ from the undisturbed run's by a bit")
     print(f"- {told.damaged} times a checkpoint was damaged, or one that was on record was lost")
     print(f"- {told.unreadable} of {told.readings:,} readings of the journal meanwhile failed")
