@@ -12,7 +12,7 @@ from textual.message import Message
 from textual.suggester import Suggester
 from textual.widgets import Input
 
-from nexus_tui.runs.filter import KEYS, FilterError, parts
+from nexus_tui.runs.filter import KEYS, FilterError, Part, parts
 from nexus_tui.tui import theme
 from nexus_tui.tui.lines import Line, Lines, ink, width_of
 from nexus_tui.tui.run_list import Wanted
@@ -79,9 +79,14 @@ class FilterField(Vertical):
         return self._wanted.error
 
     @property
-    def keys(self) -> list[str]:
-        """What may be asked for."""
-        return [*KEYS, *dict.fromkeys(key.rpartition(".")[2] for key in self._settings or ())]
+    def keys(self) -> tuple[str, ...]:
+        """What may be asked for by name."""
+        return self._wanted.keys
+
+    @property
+    def begun(self) -> Part | None:
+        """The last word, if it may become a key."""
+        return self._wanted.begun
 
     @on(Input.Changed)
     def _changed(self, event: Input.Changed) -> None:
@@ -103,16 +108,22 @@ class FilterField(Vertical):
     def _explain(self) -> None:
         error, width = self._wanted.error, self.size.width
         self.query_one(Input).refresh()  # what is wrong is another part of it
-        line = self._at_its_place(error, width) if error else _examples(width)
+        begun = self._wanted.begun
+        if error:
+            line = self._at_its_place(str(error), error.start, width, "muted" if error.unfinished else "warn")
+        elif begun and (key := KEYS.get(begun.value.casefold())):
+            hint = f"{key.name} is {key.help}, as in {key.example}"
+            line = self._at_its_place(hint, begun.start, width, "muted")
+        else:
+            line = _examples(width)
         self.query_one(".hint", Lines).show([line])
 
-    def _at_its_place(self, error: FilterError, width: int) -> Line:
-        """An arrow under what is wrong, and the sentence beside it, on the side that has room."""
+    def _at_its_place(self, sentence: str, start: int, width: int, role: str) -> Line:
+        """An arrow under what is meant, and the sentence beside it, on the side that has room."""
         field = self.query_one(Input)
-        role = "muted" if error.unfinished else "warn"
-        place = len(_SIGN) + cell_len(field.value[: error.start]) - round(field.scroll_offset.x)
+        place = len(_SIGN) + cell_len(field.value[:start]) - round(field.scroll_offset.x)
         place = max(0, min(place, width - 1))
-        arrow, sentence = theme.glyphs().up, plain(str(error))
+        arrow, sentence = theme.glyphs().up, plain(sentence)
         if place + 2 + len(sentence) <= width or place < width // 2:
             return ((" " * place, "text"), (arrow, role), (fit(f" {sentence}", width - place - 1), role))
         return ((fit(f"{sentence} ", place, right=True), role), (arrow, role))
@@ -154,9 +165,9 @@ class _Keys(Suggester):
 
     async def get_suggestion(self, value: str) -> str | None:
         """The value with its last word made a key, if one begins so."""
-        part = next(iter(reversed(list(parts(value)))), None)
-        if part is None or part.op or part.quoted or len(part.value) < 2 or value != value.rstrip():
+        part = self._field.begun
+        if part is None or not value.endswith(part.value):
             return None
         begun = part.value.casefold()
-        rest = next((key[len(begun) :] for key in self._field.keys if key.startswith(begun)), "")
+        rest = next(key[len(begun) :] for key in self._field.keys if key.startswith(begun))
         return value + rest if rest else None

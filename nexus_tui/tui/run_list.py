@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from nexus_tui.runs.filter import Facts, Filter, FilterError, facts, parse, settings_of
+from nexus_tui.runs.filter import KEYS, Facts, Filter, FilterError, Part, facts, parse, parts, settings_of
 from nexus_tui.runs.run import Run
 from nexus_tui.tui.listing import Cell, Row
 from nexus_tui.tui.run_order import Listed
@@ -90,13 +90,32 @@ class Wanted:
         """What is wrong with the text; None if nothing is."""
         self.filter = Filter()
         """What is in force."""
+        self.keys = tuple(KEYS)
+        """What may be asked for by name."""
         self.write(text, None)
 
     def write(self, text: str, settings: Sequence[str] | None) -> None:
         """Take another text; `settings` as `parse` takes them."""
         self.text = text.strip()
+        self.keys = (*KEYS, *dict.fromkeys(key.rpartition(".")[2] for key in settings or ()))
         try:
             self.filter, self.error = parse(text, settings), None
         except FilterError as error:
             # What stood there as a word was the beginning of what is wrong now, and is not looked for.
             self.filter, self.error = self.filter.without_word_at(error.start), error
+
+    @property
+    def begun(self) -> Part | None:
+        """The last word, if it may become a key."""
+        last = [*parts(self.text)][-1:]
+        if not last or last[0].op or last[0].quoted or len(last[0].value) < 2:
+            return None
+        return last[0] if any(key.startswith(last[0].value.casefold()) for key in self.keys) else None
+
+    def of(self, runs: Sequence[Listed], writing: bool) -> list[Listed]:
+        """The runs that are asked for. While it is written, a word of none of them may yet become a key."""
+        shown = [each for each in runs if self.filter(each.facts)]
+        if not shown and writing and (begun := self.begun):
+            earlier = self.filter.without_word_at(begun.start)
+            shown = [each for each in runs if earlier(each.facts)]
+        return shown

@@ -108,7 +108,7 @@ class RunsScreen(ModeScreen):
             return
         runs = [*app.runs, *app.shipped]
         news = (
-            app.loaded, self._wanted and self._wanted.text, self._minute,
+            app.loaded, self._wanted and self._wanted.text, self.has_class("-filter"), self._minute,
             view.sort, view.sort_reversed, tuple(view.pins), tuple(view.marked), app.theme,
             tuple((run.folder, run.revision) for run in runs),
         )  # fmt: skip
@@ -129,7 +129,7 @@ class RunsScreen(ModeScreen):
         self._runs = self._runs or RunList()
         self._wanted = self._wanted or Wanted(view.filter)
         self._runs.gather(app.runs, app.shipped, self._minute, view.pins)
-        shown = [each for each in self._runs.all if self._wanted.filter(each.facts)]
+        shown = self._wanted.of(self._runs.all, self.has_class("-filter"))
         shown = ordered(shown, self._column, view.sort_reversed)
         self.listing.show_sorted(self._column, falling(self._column, view.sort_reversed))
         self.listing.show(self._runs.rows(shown, self._mark))
@@ -171,6 +171,7 @@ class RunsScreen(ModeScreen):
         if self._wanted and self._wanted.text and self._runs:
             left = (*left, (f"  {len(self.listing.rows)} of {len(self._runs.all)} runs", "text"))
             left = (*left, (f"  {plain(self._wanted.text)}", "live"))
+            left = (*left, ("  esc shows all", "muted")) if not self.listing.rows else left
         elif total := len(app.runs):
             left = (*left, (f"  {total} run{'s' if total != 1 else ''}", "muted"))
         if marked := len(self.marked):
@@ -383,4 +384,5 @@ class RunsScreen(ModeScreen):
 
     def _leave_filter(self) -> None:
         self.remove_class("-filter")
+        self.record_changed()
         self.listing.focus()

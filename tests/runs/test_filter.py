@@ -1,5 +1,7 @@
 """The filter language: what it finds, and what it says to a text that is no filter."""
 
+from pathlib import Path
+
 import pytest
 
 from nexus_tui.runs.filter import KEYS, Facts, FilterError, number, parse, parts, setting, settings_of, span
@@ -115,8 +117,10 @@ def test_before_the_runs_are_read_any_setting_may_be_asked_for() -> None:
         parse("dropout>0", SETTINGS)
 
 
-def test_every_example_is_a_filter() -> None:
+def test_every_example_is_a_filter_and_documented() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "filter.md").read_text("utf-8")
     for key in KEYS.values():
+        assert f"| `{key.name}` | {key.help} | `{key.example}` |" in page
         assert key.example.startswith(key.name)
         parse(key.example, ())
 

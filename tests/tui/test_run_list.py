@@ -128,6 +128,13 @@ def test_a_filter_that_cannot_be_read_leaves_in_force_what_could_be() -> None:
         wanted.write(text, ["optimizer.lr"])
         names.append("".join(each.name[0] for each in RUNS if wanted.filter(each.facts)))
     assert names == ["", "", "aBclps", "Bs", "Bs", "Bs", "B"]
+    shown = [[each.name[0] for each in wanted.of(RUNS, writing)] for writing in (True, False)]
+    assert shown == [["B"], ["B"]] and wanted.begun is None
+    wanted.write("live bes", ["optimizer.lr"])
+    assert [each.name for each in wanted.of(RUNS, True)] == ["live"] and wanted.of(RUNS, False) == []
+    wanted.write("optim", ["optimizer.lr"])
+    assert wanted.begun is None, "settings go by their last part"
+    wanted.write("model:byte", [])
     wanted.write("model:bytes -", [])
     assert wanted.error and wanted.filter(RUNS[1].facts), "the last one that could be read"
     wanted.write("  ", [])
