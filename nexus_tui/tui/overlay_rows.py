@@ -148,7 +148,8 @@ def differing(
     if len(members) < 2 or height < 2:
         return []
     if not rows:
-        return [(("No setting differs.", "muted"),)]
+        known = all(member.run.config for member in members)
+        return [(("No setting differs." if known else "Not all settings are on record.", "muted"),)]
     lines: list[Line] = [(("what differs", "text!"),)]
     keys = min(max(len(row.key) for row in rows), width // 2)
     for number, row in enumerate(rows):

@@ -73,20 +73,32 @@ async def test_reads_hides_takes_out_and_opens(make_app: Make, folder: Path) -> 
         assert not isinstance(app.screen, OverlayScreen)
 
 
-async def test_without_marks_it_takes_the_run_at_hand_and_the_open_one(make_app: Make, folder: Path) -> None:
+async def test_without_marks_it_takes_the_run_at_hand_and_the_open_one(
+    make_app: Make, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     app = make_app(three(folder), open_run="live")
     async with app.run_test(size=(80, 24)) as pilot:
         await ready(pilot)
         await press(pilot, "1", "o")
         assert "nothing to lay this run over" in text(app), "the one under the cursor is the open one"
+        monkeypatch.setattr(app, "at_hand", lambda run: run.name != "wide")
         await press(pilot, "j", "o")
         await settled(pilot)
         assert listed(app) == ["wide", "live"] and app.view.marked == []
+        assert "1 being read" in text(app) and "■" in text(app)
+        monkeypatch.setattr(app, "at_hand", lambda run: True)
+        app.runs[1].touch()  # as when a thread has read it
+        app.screen.record_changed()
+        await settled(pilot)
+        assert "being read" not in text(app)
         await press(pilot, "backspace", "backspace")
         assert not isinstance(app.screen, OverlayScreen), "nothing is left to show"
 
 
-async def test_live_runs_grow_and_what_is_deleted_is_left_out(make_app: Make, folder: Path) -> None:
+async def test_live_runs_grow_and_what_is_deleted_is_left_out(
+    make_app: Make, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nexus_tui.tui.watch.IDLE", 0.2)
     run = three(folder)
     run.hold()
     app = make_app(run)
@@ -106,7 +118,7 @@ async def test_no_size_loses_anything(make_app: Make, folder: Path) -> None:
         screen = await overlaid(app, pilot, "first", "wide", "live")
         await press(pilot, "left", "shift+left", "j")
         before = text(app)
-        for size in ((200, 60), (60, 20), (20, 6), (120, 36)):
+        for size in ((60, 20), (20, 6), (160, 48), (120, 36)):
             await pilot.resize_terminal(*size)
             await settled(pilot)
             assert size[0] < 60 or "◆ live" in text(app), size
