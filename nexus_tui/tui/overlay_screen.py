@@ -35,6 +35,7 @@ class OverlayScreen(BoardScreen):
 
     WHERE: ClassVar[Where] = "overlay"
     CSS_PATH = "overlay_screen.tcss"
+    ROUNDS = 3
     BINDINGS: ClassVar[list[BindingType]] = bindings("overlay")
     AUTO_FOCUS = ""
     COUNTED: ClassVar[dict[Axis, str]] = {
