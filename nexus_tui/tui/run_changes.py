@@ -42,6 +42,8 @@ class Changes:
             return f"{name} is another tool's run ({run.kind}): it is looked at here, and never changed."
         if listed.shipped:
             return f"{name} comes with the program and is not changed; it can be pinned, marked and opened."
+        if action == "rename" and run.folder.is_symlink():
+            return f"{run.folder.name} is a link and goes by the name of what it links to; rename that."
         if action == "note" and run.holder:
             reason = "" if self._trained_here(run) else remote.why_not(run)
             return reason[:1].upper() + reason[1:]
@@ -156,10 +158,10 @@ class Changes:
     async def _note(self, run: Run, step: int, text: str) -> None:
         session = self._app.session
         if session and self._trained_here(run):
-            session.control.request(Note(text))
+            session.control.request(Note(text, step))
         else:
             change = (
-                partial(remote.ask, run, Note(text))
+                partial(remote.ask, run, Note(text, step))
                 if run.holder
                 else partial(_noted, run.folder, step, text)
             )
