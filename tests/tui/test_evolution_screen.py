@@ -24,25 +24,9 @@ from nexus_tui.tui.writer import Figures
 from tests.tui.conftest import FakeNovelty, ready, until
 from tests.tui.fake_runs import FakeRun
 from tests.tui.screens import footer, line, press, text
-from tests.tui.trained import Trained, branched
+from tests.tui.trained import Trained
 
 Make = Callable[..., NexusApp]
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Trained]:
-    folder = tmp_path_factory.mktemp("template") / "byte"
-    return folder, branched(folder)
-
-
-@pytest.fixture
-def trained(template: tuple[Path, Trained], folder: Path) -> Trained:
-    source, made = template
-    shutil.copytree(source, folder / "byte", symlinks=True)
-    copy = Trained.__new__(Trained)
-    copy.__dict__ |= {**made.__dict__, "folder": folder / "byte"}
-    copy.open()
-    return copy
 
 
 @pytest.fixture(autouse=True)
