@@ -45,11 +45,13 @@ class Runs:
         """By name: what was no run, and when it was changed last: asked again when it has been since."""
         self._changed: dict[str, float] = {}
         """By name: when another tool's run was changed last, epoch seconds."""
+        self.unopened: dict[str, int] = {}
+        """By name: what may be another tool's run and waits to be opened, and its last change (ns)."""
 
-    def refresh(self) -> list[Run]:
-        """Every run, up to date, the one with the newest journal first."""
+    def refresh(self, most: int | None = None) -> list[Run]:
+        """Every run, up to date, the one with the newest journal first; `most` as in `find_new`."""
         known = list(self._known.values())
-        self.find_new()
+        self.find_new(most)
         for run in known:
             run.refresh()
         return self.runs()
@@ -60,29 +62,39 @@ class Runs:
         newest = sorted(self._known, key=lambda name: -self._time(name))
         return [self._known[name] for name in newest]
 
-    def find_new(self) -> bool:
-        """Look for folders and files that are new or gone. Whether any of a run of ours is.
+    def find_new(self, most: int | None = None) -> bool:
+        """Look for folders and files that are new or gone. Whether any run is.
 
-        Those of other tools are read when they are found.
+        Other tools' runs are read when they are found, so many at most (all: None); others are `unopened`.
         """
-        found: set[str] = set()
-        before = set(self._known)
+        before, found = set(self._known), set[str]()
+        self.unopened = {}
         with contextlib.suppress(OSError), os.scandir(self.folder) as entries:
             for entry in entries:
-                name = entry.name
-                if (known := self._known.get(name)) and not known.foreign:
-                    found.add(name)
-                elif not (run := Run(self.folder / name, summaries=self.summaries)).gone:
-                    self._known[name] = run
-                    found.add(name)
-                else:
+                run = self._known.get(entry.name)
+                if run and run.foreign:
                     with contextlib.suppress(OSError):
-                        stat = entry.stat()
-                        if self.foreign and self._has_foreign(name, stat.st_mtime_ns):
-                            self._changed[name] = stat.st_mtime
-                            found.add(name)
+                        self._changed[entry.name] = entry.stat().st_mtime
+                if run or self._begins(entry, most is None or len(self._known) < len(before) + most):
+                    found.add(entry.name)
         self._known = {name: run for name, run in self._known.items() if name in found}
         return before != found
+
+    def _begins(self, entry: "os.DirEntry[str]", foreign: bool) -> bool:
+        """Whether a new entry of the folder is a run; with `foreign`, or another tool's."""
+        name, run = entry.name, Run(self.folder / entry.name, summaries=self.summaries)
+        if not run.gone:
+            self._known[name] = run
+            return True
+        if name.startswith(".") or not self.foreign or not self._listed(name):
+            return False
+        with contextlib.suppress(OSError):
+            changed = entry.stat().st_mtime_ns
+            if self._no_run.get(name) != changed:
+                if foreign:
+                    return self.put_foreign(name, changed, self.open_foreign(name))
+                self.unopened[name] = changed
+        return False
 
     def save_summaries(self) -> None:
         """Keep the summaries that were read for the next start."""
@@ -93,25 +105,19 @@ class Runs:
         run = self._known[name]
         return self._changed[name] if run.foreign else run.signature.journal.time / 1e9
 
-    def _has_foreign(self, name: str, changed: int) -> bool:
-        """Whether an entry of the folder is another tool's run; it is open then, and up to date."""
-        known = self._known.get(name)
-        if known and known.foreign:
-            return True
-        if (
-            self.foreign is None
-            or name.startswith(".")
-            or not self._listed(name)
-            or self._no_run.get(name) == changed
-        ):
-            return False
-        run = None
+    def open_foreign(self, name: str) -> Run | None:
+        """Read another tool's run; None for what is none, or cannot be read. Any thread may ask."""
         with contextlib.suppress(RunError):
-            run = self.foreign(self.folder / name)
+            return self.foreign(self.folder / name) if self.foreign else None
+        return None
+
+    def put_foreign(self, name: str, changed: int, run: Run | None) -> bool:
+        """Take what `open_foreign` gave for an entry that was changed last then (ns). Whether it is a run."""
+        self.unopened.pop(name, None)
         if run is None:
             self._no_run[name] = changed
             return False
-        self._known[name] = run
+        self._known[name], self._changed[name] = run, changed / 1e9
         return True
 
     def shipped(self) -> list[Run]:

@@ -190,7 +190,7 @@ class NexusApp(App[str]):
 
         store = all_runs(self.runs_folder, self._opened, Summaries(self.runs_folder, wait=False))
         watcher, shipped = Watcher(store), store.shipped()
-        watcher.find()
+        watcher.find(self._opened)
         opened = (run for run in watcher.runs if self._opened in (run.name, run.folder.name))
         live = (run for run in watcher.runs if run.holder)
         current = next(chain(opened, live, watcher.runs, shipped), None)

@@ -15,6 +15,8 @@ A_TICK = 128
 """Runs that are looked at in one tick: of thousands, each in its turn, so that no tick takes long."""
 AT_FIRST, AT_ONCE = 4 << 20, 1 << 18
 """Bytes of journals that are read without a thread, at a look at everything and in a tick."""
+OTHERS = 8
+"""Other tools' runs that are read without a thread at a look at everything."""
 SMALL = 1 << 20
 """A journal of no more bytes is read at once when its run is shown: 10 ms. Others are read in a thread."""
 
@@ -39,6 +41,8 @@ class Watcher:
     def tick(self, *others: Run | None) -> bool:
         """Look if it is time; `others` are runs from elsewhere to watch too. True if anything changed."""
         changed = self.fetcher.take()
+        if changed:
+            self.runs = self._store.runs()
         if not self._round and self._clock() - self._began >= IDLE:
             changed |= self._begin_round(run for run in others if run is not None)
         news = [run for run in self._next() if self._look_at(run)]
@@ -57,12 +61,19 @@ class Watcher:
         self.fill()
         return changed
 
-    def find(self) -> bool:
-        """Look at everything now, but read nothing that is not known yet: `fill` does."""
+    def find(self, named: str = "") -> bool:
+        """Look at everything now, but read nothing that is not known yet: `fill` does.
+
+        Of other tools' runs, which are read when they are found, only some, and the one that is `named`.
+        """
         before = [(run, run.revision) for run in self.runs]
         self._began = self._clock()
         self._round.clear()
-        self.runs = self._store.refresh()
+        self.runs = self._store.refresh(OTHERS)
+        if named in self._store.unopened:
+            changed = self._store.unopened[named]
+            self._store.put_foreign(named, changed, self._store.open_foreign(named))
+            self.runs = self._store.runs()
         self._seen = {run: (stamp(run.folder), run.signature.journal) for run in self.runs}
         self._live = {run for run in self.runs if run.holder}
         return before != [(run, run.revision) for run in self.runs]
@@ -70,6 +81,7 @@ class Watcher:
     def fill(self) -> None:
         """Have read what the list needs and is not known: little of it now, the rest in a thread."""
         self._fill(self.runs, AT_FIRST)
+        self.fetcher.find(self._store.unopened)
 
     def at_hand(self, run: Run) -> bool:
         """Whether a run can be shown at once. If not, it is being read, and a later tick brings it."""
@@ -88,7 +100,8 @@ class Watcher:
 
     def _begin_round(self, others: Iterable[Run]) -> bool:
         self._began = self._clock()
-        changed = self._store.find_new()
+        changed = self._store.find_new(0)
+        self.fetcher.find(self._store.unopened)
         if changed:
             self.runs = self._store.runs()
             self._seen = {run: self._seen[run] for run in self.runs if run in self._seen}

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from nexus_tui.interop.opening import all_runs
+from nexus_tui.tui import watch
 from nexus_tui.tui.app import NexusApp
 from nexus_tui.tui.watch import IDLE, Watcher
 from tests.interop.conftest import Output, write_events
@@ -63,3 +64,19 @@ def test_a_foreign_run_that_grows_is_noticed(foreign: Path) -> None:
     now[0] += IDLE
     assert watcher.tick()
     assert next(run for run in watcher.runs if run.name == "board").step == 3
+
+
+def test_of_many_some_are_read_at_once_and_the_others_in_a_thread(
+    foreign: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "OTHERS", 1)
+    store = all_runs(foreign)
+    watcher = Watcher(store, lambda: 0.0)
+    watcher.find("table.csv")
+    first = {run.name for run in watcher.runs}
+    assert "table" in first and len(first) <= 2
+    watcher.fill()
+    while watcher.fetcher.busy:
+        watcher.tick()
+    assert {run.name for run in watcher.runs} == {"trainer", "board", "table"}
+    assert not store.find_new(0) and not store.unopened

@@ -155,12 +155,13 @@ async def test_a_run_that_takes_long_to_read_is_read_in_a_thread_and_shown_when_
         big = next(run for run in app.runs if run.name == "big")
         assert not big.is_read
         asked: list[Run] = []
-        monkeypatch.setattr(app._watcher.fetcher, "open", asked.append)  # type: ignore[union-attr]
-        await press(pilot, "end")
-        await until(pilot, lambda: "reading big" in text(app))
-        await press(pilot, "enter")
-        assert app.current_mode == "runs" and "Reading big" in text(app) and set(asked) == {big}
-        monkeypatch.undo()
-        app._watcher.fetcher.open(big)  # type: ignore[union-attr]
+        fetcher = app._watcher.fetcher  # type: ignore[union-attr]
+        with monkeypatch.context() as slow:
+            slow.setattr(fetcher, "open", asked.append)
+            await press(pilot, "end")
+            await until(pilot, lambda: "reading big" in text(app))
+            await press(pilot, "enter")
+            assert app.current_mode == "runs" and "Reading big" in text(app) and set(asked) == {big}
+        fetcher.open(big)
         await until(pilot, lambda: app.current_mode == "training")
         assert app.current is big
