@@ -112,7 +112,11 @@ class Fetcher:
         run.adopt(read)
 
     def _find(self, name: str, changed: int) -> Callable[[], object]:
-        return partial(self._put, name, changed, self._store.open_foreign(name))
+        run = self._store.open_foreign(name)
+        if run:
+            with contextlib.suppress(Exception):  # as above
+                _ = run.summary  # the list asks for it next
+        return partial(self._put, name, changed, run)
 
     def _put(self, name: str, changed: int, run: Run | None) -> None:
         self._asked.discard(name)
