@@ -366,23 +366,18 @@ class RunsScreen(ModeScreen):
             self._field.clear()
         elif self._wanted:
             self._wanted.write("", None)
-        self._filtered()
-        self._leave_filter()
+        self._take_filter()
 
     def on_filter_field_written(self) -> None:
         """Filter while it is written."""
-        self._filtered()
+        self.record_changed()
 
     def on_filter_field_left(self) -> None:
         """Enter: back to the list, which stays filtered."""
-        self._leave_filter()
+        self._take_filter()
 
-    def _filtered(self) -> None:
-        if self._wanted and self._wanted.error is None:
-            self.nexus.view.filter = self._wanted.text
-        self.record_changed()
-
-    def _leave_filter(self) -> None:
+    def _take_filter(self) -> None:
+        self.nexus.view.filter = self._wanted.text if self._wanted else ""
         self.remove_class("-filter")
         self.record_changed()
         self.listing.focus()

@@ -9,8 +9,10 @@ from typing import Any, cast
 import pytest
 
 from nexus_tui.runs.filter import Facts
+from nexus_tui.runs.lock import Holder
 from nexus_tui.runs.summary import Summary
 from nexus_tui.tui import theme
+from nexus_tui.tui.run_changes import Changes
 from nexus_tui.tui.run_difference import lowest, results, written
 from nexus_tui.tui.run_list import RunList, Wanted
 from nexus_tui.tui.run_order import SORTED_BY, Listed, before, falling, ordered
@@ -152,3 +154,23 @@ def test_what_came_of_two_runs() -> None:
     assert not ranked["best val, nats"] and ranked["bits/byte"], "nats of other tokens are not ranked"
     assert lowest([("–", math.nan), ("1.0", 1.0)]) is None
     assert [written(v) for v in (None, 3e-4, [0.9, 0.95], True)] == ["–", "0.0003", "0.9, 0.95", "True"]
+
+
+@pytest.mark.parametrize(
+    ("of", "action", "reason"),
+    [
+        ({}, "delete", ""),
+        ({}, "note", ""),
+        ({"foreign": True, "kind": "transformers"}, "rename", "another tool's run (transformers)"),
+        ({"shipped": True}, "delete", "comes with the program"),
+        ({"holder": Holder(7, "there")}, "delete", "is being trained by process 7 on there; stop it first."),
+        ({"holder": Holder(7, "there")}, "note", "Run is trained on there; steer it there."),
+    ],
+)
+def test_what_cannot_be_changed_says_why(of: dict[str, Any], action: str, reason: str) -> None:
+    run = SimpleNamespace(folder=Path("runs", "Run"), name="Run", foreign=False, kind="run", holder=None)
+    run.__dict__ |= {key: value for key, value in of.items() if key != "shipped"}
+    one = Listed(cast(Any, run), Facts(Summary(name="Run"), "stopped", NOW), of.get("shipped", False))
+    changes = Changes(cast(Any, SimpleNamespace(session=None, runs_folder=Path("runs"))))
+    assert reason in changes.why_not(action, one) and bool(reason) == bool(changes.why_not(action, one))
+    assert changes.why_no_undo() == "Nothing was deleted or renamed since the program began."
