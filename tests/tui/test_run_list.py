@@ -168,8 +168,8 @@ def test_what_came_of_two_runs() -> None:
     ],
 )
 def test_what_cannot_be_changed_says_why(of: dict[str, Any], action: str, reason: str) -> None:
-    run = SimpleNamespace(folder=Path("runs", "Run"), name="Run", foreign=False, kind="run", holder=None)
-    run.__dict__ |= {key: value for key, value in of.items() if key != "shipped"}
+    usual = {"folder": Path("runs", "Run"), "name": "Run", "foreign": False, "kind": "run", "holder": None}
+    run = SimpleNamespace(**(usual | of))
     one = Listed(cast(Any, run), Facts(Summary(name="Run"), "stopped", NOW), of.get("shipped", False))
     changes = Changes(cast(Any, SimpleNamespace(session=None, runs_folder=Path("runs"))))
     assert reason in changes.why_not(action, one) and bool(reason) == bool(changes.why_not(action, one))
