@@ -83,7 +83,7 @@ class RunCurves:
         if at.seconds is not None:
             words.append(f"{fmt.duration(at.seconds)} trained")
         if at.tokens is not None:
-            words.append(f"{at.tokens:,} tokens")
+            words.append(f"{fmt.short(at.tokens)} tokens")
         if at.time is not None:
             words.append(time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at.time)))
         return words

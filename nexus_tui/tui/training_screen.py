@@ -91,8 +91,8 @@ class TrainingScreen(BoardScreen):
             )
             return
         self._drawn = (run.folder, run.revision)
-        self._draw_text(run)
         self.show_curves()
+        self._draw_text(run)
 
     def _draw_text(self, run: Run) -> None:
         recent, now = pace(run), self.nexus.clock()

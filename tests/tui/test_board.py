@@ -9,6 +9,7 @@ from textual.pilot import Pilot
 
 from nexus_tui.runs import journal as j
 from nexus_tui.runs.run import Run
+from nexus_tui.tui import format as fmt
 from nexus_tui.tui.app import NexusApp
 from nexus_tui.tui.board import Board
 from nexus_tui.tui.board_screen import BoardScreen
@@ -51,7 +52,7 @@ async def test_the_crosshair_says_what_the_journal_says_in_every_chart(make_app:
             assert read[metric]["train"].raw == run.steps[metric][rows][0]
             assert read[metric]["train"].x == board.at
         assert f"step {board.at:.0f} · " in line(app, "trained")
-        assert f"{run.steps['tokens'][rows][0]:,} tokens" in line(app, "trained")
+        assert f"{fmt.short(run.steps['tokens'][rows][0])} tokens" in line(app, "trained")
         assert {chart.crosshair for chart in board.charts} == {board.at}
 
 

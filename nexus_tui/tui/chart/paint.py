@@ -228,10 +228,10 @@ class Painter:
         return self.left + min(max(math.floor(self.x.cell(x)), 0), self.x.width - 1)
 
     def crosshair(self, x: float) -> None:
-        """A line through empty cells, and a tint behind all of its column."""
+        """A line through empty cells and those of marks, and a tint behind all of its column."""
         frame, column = self.frame, self.column(x)
         rows = np.arange(self.top, self.top + self.y.rows)
-        empty = rows[frame.glyphs[rows, column] == BLANK]
+        empty = rows[np.isin(frame.glyphs[rows, column], (BLANK, ord(theme.glyphs().vertical)))]
         frame.put(empty, column, theme.glyphs().rule, Look("cursor"))
         for row in rows.tolist():
             held = frame.styles.looks[frame.looks[row, column]]
