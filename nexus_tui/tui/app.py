@@ -15,6 +15,8 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from rich.console import RenderableType
+from textual._compositor import ChopsUpdate
 from textual.app import App, SystemCommand
 from textual.binding import BindingType
 from textual.filter import LineFilter, Monochrome, NoColor
@@ -30,6 +32,7 @@ from nexus_tui.tui.launcher import Launcher, LaunchError, TrainingSession
 from nexus_tui.tui.marks import Marks
 from nexus_tui.tui.safe import plain
 from nexus_tui.tui.screen import ModeScreen, perform
+from nexus_tui.tui.thrift import CroppedUpdate
 from nexus_tui.tui.view import ViewFile
 
 if TYPE_CHECKING:
@@ -153,6 +156,12 @@ class NexusApp(App[str]):
         """NO_COLOR means the terminal's own two colours; Textual would make greys of ours, black on black."""
         filters = super().get_line_filters()
         return [NoColor() if isinstance(filter, Monochrome) else filter for filter in filters]
+
+    def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
+        """Send a part of the screen, in few bytes."""
+        if isinstance(renderable, ChopsUpdate):
+            renderable = CroppedUpdate.of(renderable)
+        super()._display(screen, renderable)
 
     # Keeping up ------------------------------------------------------------------------------------------
 

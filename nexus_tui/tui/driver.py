@@ -20,6 +20,7 @@ from textual._parser import ParseError
 from textual.drivers.linux_driver import LinuxDriver
 
 from nexus_tui.tui.pasting import PasteParser
+from nexus_tui.tui.thrift import thrifty
 
 if TYPE_CHECKING:
     from textual.app import App
@@ -61,7 +62,7 @@ class SteadyDriver(LinuxDriver):
     def write(self, data: str) -> None:
         """Send to the terminal, or drop it if that is stalled or gone."""
         if self._output and not self.lost:
-            self._output.write(data.encode("utf-8", "replace"))
+            self._output.write(thrifty(data).encode("utf-8", "replace"))
 
     def flush(self) -> None:
         """Nothing to do: the output's thread writes at once."""

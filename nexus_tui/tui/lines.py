@@ -1,4 +1,4 @@
-"""A few lines of coloured text; a refresh repaints only the cells from the first that differs."""
+"""A few lines of coloured text; a refresh repaints only the cells that differ."""
 
 from collections.abc import Sequence
 
@@ -16,6 +16,8 @@ Span = tuple[str, str]
 """A text and the role (see `theme`) it is drawn in: `role!` bold, `role_` underlined, `role~` reverse."""
 Line = tuple[Span, ...]
 
+_NEAR = 6
+"""Cells between two changes for which it is not worth to move the cursor."""
 _UNDERLINED, _REVERSED = Style(underline=True), Style(reverse=True)
 
 
@@ -54,9 +56,7 @@ class Lines(Widget, can_focus=False):
             before = old[y] if y < len(old) else ()
             after = self._lines[y] if y < len(self._lines) else ()
             if before != after:
-                start = _same(before, after)
-                if start < self.size.width:
-                    regions.append(Region(start, y, self.size.width - start, 1))
+                regions += [Region(x, y, stop - x, 1) for x, stop in _changes(before, after, self.size.width)]
         if regions:
             self.refresh(*regions)
 
@@ -70,18 +70,28 @@ class Lines(Widget, can_focus=False):
         return Strip(segments).adjust_cell_length(width).apply_style(base)
 
 
-def _same(before: Line, after: Line) -> int:
-    """How many cells at the beginning are the same: whole spans, then whole characters."""
-    cells = 0
-    for (old, old_role), (new, new_role) in zip(before, after, strict=False):
-        if old_role != new_role:
-            break
-        if old == new:
-            cells += cell_len(old)
+def _changes(before: Line, after: Line, width: int) -> list[tuple[int, int]]:
+    """First cell and the one after the last of every stretch of `width` cells that differs."""
+    old, new = _cells(before, width), _cells(after, width)
+    spans: list[tuple[int, int]] = []
+    for x, (one, other) in enumerate(zip(old, new, strict=True)):
+        if one == other:
             continue
-        for a, b in zip(old, new, strict=False):
-            if a != b:
-                return cells
-            cells += cell_len(a)
-        break
-    return cells
+        if spans and x - spans[-1][1] < _NEAR:
+            spans[-1] = (spans[-1][0], x + 1)
+        else:
+            spans.append((x, x + 1))
+    return spans
+
+
+def _cells(line: Line, width: int) -> list[tuple[str, str]]:
+    """What stands in each of `width` cells, and its role; a wide character in two."""
+    cells: list[tuple[str, str]] = []
+    for text, role in line:
+        if text.isascii():
+            cells += [(character, role) for character in text]
+        else:
+            cells += [(character, role) for character in text for _ in range(cell_len(character))]
+        if len(cells) >= width:
+            break
+    return cells[:width] + [(" ", "")] * (width - len(cells))
