@@ -337,6 +337,8 @@ class RunsScreen(ModeScreen):
         if len(runs) < 2:
             self.nexus.say("There is no run before this one; mark two with space.", "warn")
             return
+        if len(runs) > MOST:
+            self.nexus.say(f"{MOST} stand beside each other: the first of the {len(runs)} marked.")
         runs = runs[:MOST]
         differences = await asyncio.to_thread(run_differences, [each.run for each in runs])
         self.app.push_screen(DifferenceDialog(runs, differences, [self._mark(each) for each in runs]))
