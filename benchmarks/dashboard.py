@@ -172,8 +172,8 @@ class Trained:
     """Seconds of each."""
     keys: list[float]
     """Seconds from each key to the last byte of the frame that answers it."""
-    share: float
-    """Of the processor time of the program, that of the thread that draws."""
+    drawing: float
+    """Of one processor, what the thread takes that draws."""
 
 
 def in_app(run: Path, steps: int, keys: int, folder: Path) -> Trained:
@@ -183,11 +183,11 @@ def in_app(run: Path, steps: int, keys: int, folder: Path) -> Trained:
         program.settle()
         program.press("r")
         await_steps(run, 3)
-        used, drawing = program.processor(), program.drawing()
+        started, used = time.perf_counter(), program.drawing()
         seconds = await_steps(run, 3 + steps)[3 : 3 + steps]
-        share = (program.drawing() - drawing) / (program.processor() - used)
+        drawing = (program.drawing() - used) / (time.perf_counter() - started)
         waits = [answered(program, LEFT if number % 3 else RIGHT) for number in range(keys)]
-    return Trained(seconds, waits[1:], share)
+    return Trained(seconds, waits[1:], drawing)
 
 
 def answered(program: Program, key: str) -> float:
@@ -205,7 +205,7 @@ def answered(program: Program, key: str) -> float:
 
 def crosshair(lines: Sequence[str]) -> str:
     """What the screen says of the place of the crosshair."""
-    return " ".join(re.findall(r"@ ?[\d,.]+k?", "\n".join(lines)))
+    return "".join(re.findall(r"^ *step [\d,]+ · ", "\n".join(lines), re.MULTILINE))
 
 
 def main() -> None:
@@ -231,7 +231,7 @@ def main() -> None:
         statistics.median(trained.steps) / statistics.median(without)
         for trained, without in zip(beside, alone, strict=True)
     ]
-    share = statistics.median(trained.share for trained in beside)
+    drawing = statistics.median(trained.drawing for trained in beside)
     print("| | median | 95 % within | longest | of |\n|---|---:|---:|---:|---:|")
     for what, values in (("age of a step when it is shown, ms", live.ages), ("key to painted, ms", keys)):
         figures = (statistics.median(values), quantile(values, 0.95), max(values))
@@ -239,10 +239,10 @@ def main() -> None:
     print(
         f"\nWatching a training takes {live.processor / live.seconds:.2%} of one processor, nothing new to "
         f"show {resting:.2%}. A step beside the app takes {spread(slower, 3)} times as long as without; the "
-        f"thread that draws has {share:.2%} of the program's processor time.\n"
+        f"thread that draws takes {drawing:.2%} of one processor meanwhile.\n"
     )
-    rate = live.sent / live.seconds
-    print(goal("to the terminal, training live at 120×40,", 1300, rate, "bytes/s"))
+    rate = live.sent / live.seconds / 1e3
+    print(goal("to the terminal, training live at 120×40,", 1.3, rate, "kB/s"))
     print(goal("the oldest that a shown step gets is", 1, max(live.ages), "s"))
     print(goal("nothing new to show:", 0, still, "bytes", f"in {arguments.idle:g} s"))
     print(goal("nothing new to show:", 0.5, resting * 100, "%", "of one processor"))
