@@ -1,6 +1,6 @@
 """What happened to a run, in plain words: one line an event, newest first."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from nexus_tui.runs import journal as j
@@ -56,7 +56,7 @@ def _told(run: Run, best: Evaluation | None) -> Iterator[tuple[j.Event, str, str
     index = len(log) - 1
     while index >= 0:
         event = log[index]
-        index -= 1
+        index = _before(log, index)
         if isinstance(event, j.UnknownEvent):
             continue
         if isinstance(event, j.SampledEvent):
@@ -66,7 +66,7 @@ def _told(run: Run, best: Evaluation | None) -> Iterator[tuple[j.Event, str, str
             continue
         if isinstance(event, j.EvaluatedEvent):
             saved = index >= 0 and isinstance(log[index], j.SavedEvent) and _step(log[index]) == event.step
-            index -= saved
+            index = _before(log, index) if saved else index
             what = event.checkpoint if run.averaged(event.checkpoint) else f"{event.step:,}"
             figure = f"{what} evaluated {fmt.loss(event.loss)}"
             if best is not None and event is best.event:
@@ -77,6 +77,14 @@ def _told(run: Run, best: Evaluation | None) -> Iterator[tuple[j.Event, str, str
         told = _words(event)
         if told:
             yield event, *told
+
+
+def _before(log: Sequence[j.AnyEvent], index: int) -> int:
+    """Index of the event before one; forecasts, which are no line of the story, do not part others."""
+    index -= 1
+    while index >= 0 and isinstance(log[index], j.PredictedEvent):
+        index -= 1
+    return index
 
 
 def _step(event: j.AnyEvent) -> int:

@@ -25,6 +25,15 @@ def test_one_line_for_a_step_that_was_saved_evaluated_and_sampled(folder: Path) 
     assert told[1].endswith("★ best") and not told[2].endswith("best")
 
 
+def test_a_forecast_in_between_parts_nothing(folder: Path) -> None:
+    run = FakeRun(folder / "a").train(10)
+    run.evaluate("step_10", 2.0)
+    run.predict(20, 1.9, 0.1)
+    run.predict(30, 1.8, 0.1)
+    run.sample("To be", "or not")
+    assert [line[7:] for line in words(run)] == ["10 evaluated 2.0000", "started: 6.74M parameters"]
+
+
 def test_everything_that_happens_has_words(folder: Path) -> None:
     run = FakeRun(folder / "a", every=10).train(10)
     run.act("pause")
