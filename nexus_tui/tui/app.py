@@ -44,6 +44,8 @@ TICK = 0.25
 """Seconds between two looks at what is alive: four updates a second at most."""
 LOOKERS = 8
 """Ticks between two questions who else looks at a run."""
+SETTLED = 0.5
+"""Seconds after which the first screens are painted, so that what training needs can be imported."""
 SAMPLING_SHARE = 0.25
 """Of one core: the most that sampling uses while a run is trained here, unless the user says otherwise."""
 KEEP = "keep"
@@ -170,6 +172,11 @@ class NexusApp(App[str]):
         """Every run of the folder, newest journal first."""
         return self._watcher.runs if self._watcher else []
 
+    @property
+    def unread(self) -> int:
+        """How many runs are still to be read before the list knows them all."""
+        return self._watcher.fetcher.left if self._watcher else 0
+
     def on_mount(self) -> None:
         """Paint first; read the folder and import the rest after that."""
         self._screen_loop = asyncio.get_running_loop()
@@ -189,7 +196,8 @@ class NexusApp(App[str]):
         self.set_interval(TICK, self._tick)
         if self._preload:
             # A thread of its own: the loop's pool would have to be waited for when the app ends.
-            threading.Thread(target=self._launcher.warm, name="warm").start()
+            warm = threading.Thread(target=self._launcher.warm, name="warm")
+            self.set_timer(SETTLED, warm.start)
 
     def _open_folder(self) -> tuple[Watcher, list[Run], Run | None]:
         from nexus_tui.interop.opening import all_runs

@@ -173,7 +173,9 @@ class RunsScreen(ModeScreen):
             left = (*left, (f"  {plain(self._wanted.text)}", "live"))
             left = (*left, ("  esc shows all", "muted")) if not self.listing.rows else left
         elif total := len(app.runs):
-            left = (*left, (f"  {total} run{'s' if total != 1 else ''}", "muted"))
+            left = (*left, (f"  {total:,} run{'s' if total != 1 else ''}", "muted"))
+        if unread := app.unread:
+            left = (*left, (f"  {unread:,} to read", "faint"))
         if marked := len(self.marked):
             left = (*left, (f"  {marked} marked", "muted"))
         return spread(left, ((f"{plain(str(app.runs_folder))} ", "faint"),), self.size.width)
