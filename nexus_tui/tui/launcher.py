@@ -1,5 +1,6 @@
 """Starts training in this process. What is slow to import (pydantic, torch) is imported here, in a thread."""
 
+import gc
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -39,6 +40,8 @@ class Launcher:
         """Import what training and sampling will need, so that they begin at once later."""
         import nexus_tui.training.session  # the thread that trains imports torch
         import nexus_tui.training.trainer  # noqa: F401
+
+        gc.freeze()  # looking for garbage among all that would hold up the screen for 0.1 s
 
     def start(self, runs_folder: Path, model: str, overrides: list[str], name: str) -> TrainingSession:
         """Begin a new run of a preset, with `table.key=value` overrides. Raises LaunchError."""
