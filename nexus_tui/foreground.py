@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 GARBAGE = (20_000, 20, 100)
-"""How seldom Python looks for cycles of garbage while the app runs: its usual (700, 10, 10) took a tenth of the
-processor time until a run of a million values was on the screen."""
+"""How seldom Python looks for cycles of garbage while the app runs: its usual (700, 10, 10) took a tenth of
+the processor time until a run of a million values was on the screen."""
 THE_ANSWER_IS_NO, WRONG_INPUT, WORK_FAILED, INTERRUPTED = 1, 2, 3, 130
 
 
