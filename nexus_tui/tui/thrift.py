@@ -43,13 +43,16 @@ class CroppedUpdate(ChopsUpdate):
     def render_segments(self, console: Console) -> str:
         """What draws it."""
         sent: list[str] = []
+        cursor = (-1, -1)
         for y, left, right in self.spans:
             for end, (x, strip) in zip(self.chop_ends[y], self.chops[y].items(), strict=False):
                 if strip is None or x >= right or end <= left:
                     continue
-                start = max(x, left)
-                cut = strip.crop(start - x, min(end, right) - x)
-                sent += (Control.move_to(start, y).segment.text, cut.render(console))
+                start, stop = max(x, left), min(end, right)
+                if cursor != (start, y):
+                    sent.append(Control.move_to(start, y).segment.text)
+                sent.append(strip.crop(start - x, stop - x).render(console))
+                cursor = (stop, y)
         return "".join(sent)
 
 

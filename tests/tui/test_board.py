@@ -14,6 +14,7 @@ from nexus_tui.tui.app import NexusApp
 from nexus_tui.tui.board import Board
 from nexus_tui.tui.board_screen import BoardScreen
 from nexus_tui.tui.metric_chart import MetricChart
+from nexus_tui.tui.view import ViewFile
 from tests.tui.conftest import ready, settled
 from tests.tui.fake_runs import FakeRun, branched
 from tests.tui.screens import line, press, text
@@ -129,6 +130,7 @@ async def test_it_is_as_it_was_left_at_every_size_and_at_the_next_start(make_app
     app = make_app(run)
     async with app.run_test(size=(160, 48)) as pilot:
         board = await opened(pilot)
+        app.theme = "nexus-light"
         await press(pilot, "tab", "y", "x", "plus", "left", "shift+left", "z", "right_square_bracket")
         await settled(pilot)
         before, at, window = text(app), board.at, board.window
@@ -143,4 +145,11 @@ async def test_it_is_as_it_was_left_at_every_size_and_at_the_next_start(make_app
         assert board.large is not None and board.large.id == "perplexity"
         chart = board.charts[0]
         assert (chart.x_kind, chart.log_y, chart.smoothing) == ("tokens", True, 0.95)
-        assert "samples at" not in text(again)
+        assert "samples at" not in text(again) and again.theme == "nexus-light"
+    path = ViewFile(folder).path
+    path.write_text("no view at all")
+    fresh = make_app(run)
+    async with fresh.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        assert [notice.message for notice in fresh._notifications if "what was kept is" in notice.message]
+    assert path.with_suffix(".damaged").read_text() == "no view at all"

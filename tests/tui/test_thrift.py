@@ -4,8 +4,11 @@ import random
 
 import pyte
 import pytest
+from rich.console import Console
+from rich.segment import Segment
+from textual.strip import Strip
 
-from nexus_tui.tui.thrift import thrifty
+from nexus_tui.tui.thrift import CroppedUpdate, thrifty
 
 STYLES = (
     "1", "2", "1;38;2;1;2;3", "38;2;1;2;3;48;2;9;9;9", "4;31;42", "7;38;5;17", "48;2;9;9;9",
@@ -45,6 +48,13 @@ def test_colours_that_are_set_are_not_set_again() -> None:
     base = "38;2;1;2;3;48;2;9;9;9"
     data = f"\x1b[{base}mab\x1b[0m\x1b[2;5H\x1b[1;{base}mc\x1b[0m\x1b[{base}md\x1b[0m"
     assert thrifty(data) == f"\x1b[{base}mab\x1b[2;5H\x1b[1mc\x1b[22md\x1b[0m"
+
+
+def test_spans_are_cut_at_both_ends() -> None:
+    chops = [{0: Strip([Segment("abcdef")]), 6: None, 8: Strip([Segment("ijkl")])}] * 2
+    update = CroppedUpdate(chops, [(0, 2, 10), (1, 5, 6), (1, 9, 20)], [[6, 8, 12]] * 2)
+    sent = update.render_segments(Console(color_system=None))
+    assert sent == "\x1b[1;3Hcdef\x1b[1;9Hij\x1b[2;6Hf\x1b[2;10Hjkl"
 
 
 def test_what_has_no_colours_is_as_it_was() -> None:
