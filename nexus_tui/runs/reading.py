@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -47,6 +48,10 @@ def signature(folder: Path) -> Signature:
     return Signature(*(stamp(f"{folder}/{name}") for name in (JOURNAL, CONFIG, CHECKPOINTS)))
 
 
+class LeftError(Exception):
+    """A journal was not read to its end, for nobody waits for it any more."""
+
+
 @dataclass
 class Reading:
     """The record of a run as far as it was read."""
@@ -54,8 +59,11 @@ class Reading:
     reader: Source | JournalReader
     record: Record = field(default_factory=Record)
 
-    def go_on(self) -> bool:
-        """Read what is new; all of it where the old no longer holds. Returns whether there was anything."""
+    def go_on(self, leave: Callable[[], bool] = lambda: False) -> bool:
+        """Read what is new; all of it where the old no longer holds. Returns whether there was anything.
+
+        Raises LeftError as soon as `leave` says so, which it is asked after every megabyte.
+        """
         anew = self.reader.replaced()
         if anew:
             self.reader, self.record = self.reader.again(), Record()
@@ -64,4 +72,6 @@ class Reading:
         for events in batches:
             self.record.take(events)
             some = some or bool(events)
+            if leave():
+                raise LeftError
         return anew or some

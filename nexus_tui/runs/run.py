@@ -110,19 +110,25 @@ class Run:
         """Whether the journal was read, so that everything is in memory."""
         return self._reading is not None
 
-    def read(self) -> None:
-        """Read the journal now, unless it was read."""
-        self._read()
+    def read(self, leave: Callable[[], bool] = lambda: False) -> None:
+        """Read the journal now, unless it was read.
+
+        Raises LeftError, and has read nothing, when `leave` says so.
+        """
+        if self._reading is None:
+            self._ensure_seen()
+            reading = Reading(self._source or j.JournalReader(self.folder / JOURNAL))
+            reading.go_on(leave)
+            self._reading = reading
+            self._read_on(reading)
 
     @property
     def _record(self) -> Record:
         return self._read().record
 
     def _read(self) -> Reading:
-        if self._reading is None:
-            self._ensure_seen()
-            self._reading = Reading(self._source or j.JournalReader(self.folder / JOURNAL))
-            self._read_on(self._reading)
+        self.read()
+        assert self._reading is not None
         return self._reading
 
     def _ensure_seen(self) -> None:

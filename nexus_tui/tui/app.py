@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from rich.console import RenderableType
 from textual._compositor import ChopsUpdate
@@ -208,10 +208,10 @@ class NexusApp(App[str]):
         store = all_runs(self.runs_folder, self._opened, Summaries(self.runs_folder, wait=False))
         watcher, shipped = Watcher(store), store.shipped()
         watcher.find(self._opened)
-        opened = (run for run in watcher.runs if self._opened in (run.name, run.folder.name))
+        opened = [run for run in watcher.runs if self._opened in (run.name, run.folder.name)]
         live = (run for run in watcher.runs if run.holder)
         current = next(chain(opened, live, watcher.runs, shipped), None)
-        if current:
+        if current and (opened or watcher.at_hand(current)):
             current.read()
         watcher.fill()
         return watcher, shipped, current
@@ -427,7 +427,10 @@ class NexusApp(App[str]):
 
     async def action_mode(self, mode: str) -> None:
         """Show a mode's screen."""
-        await self.switch_mode(mode)
+        if mode == "runs" or self.current is None or self.at_hand(self.current):
+            await self.switch_mode(mode)
+        else:
+            self.open(self.current, cast("Where", mode))
 
     def action_new_run(self) -> None:
         """Choose a model and a text, and train."""

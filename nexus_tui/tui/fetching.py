@@ -18,7 +18,7 @@ Work = Callable[[], Callable[[], object]]
 class Fetcher:
     """Takes what is to be read. The loop asks and takes; nothing of a run is shared.
 
-    The thread is no daemon: it ends when nothing is left to do, or after what it reads now.
+    The thread is no daemon: it ends when nothing is left to do, or soon after `close`.
     """
 
     def __init__(self, store: Runs) -> None:
@@ -31,6 +31,7 @@ class Fetcher:
         """Runs whose whole record is wanted, until they are taken."""
         self._asked: set[str] = set()
         """Names of what may be other tools' runs, likewise."""
+        self._closed = False
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
 
@@ -68,7 +69,8 @@ class Fetcher:
         return news
 
     def close(self) -> None:
-        """Read nothing more; what was read is kept for the next start."""
+        """Read nothing more, not even to the end; what was read is kept for the next start."""
+        self._closed = True
         with self._lock:
             self._waiting.clear()
         if thread := self._thread:
@@ -102,7 +104,7 @@ class Fetcher:
     def _read(self, run: Run, whole: bool) -> Callable[[], object]:
         read = Run(run.folder)
         with contextlib.suppress(Exception):  # whoever looks at the run meets it again, and says so
-            read.read()
+            read.read(lambda: self._closed)
             if self._store.summaries:
                 self._store.summaries.put(read)
         return partial(self._give, run, read) if whole else run.touch

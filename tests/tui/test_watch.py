@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from nexus_tui.runs import journal as j
+from nexus_tui.runs.reading import LeftError
 from nexus_tui.runs.run import Run
 from nexus_tui.runs.store import Runs
 from nexus_tui.runs.summaries import Summaries
@@ -122,6 +124,19 @@ def test_what_is_not_read_at_once_comes_from_a_thread(
     watcher.close()
 
 
+def test_whoever_leaves_waits_for_no_long_journal(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(j, "_BATCH", 64)
+    FakeRun(folder / "a").train(3)
+    with pytest.raises(LeftError):
+        Run(folder / "a").read(lambda: True)
+    watcher = Watcher(Runs(folder, summaries=Summaries(folder, wait=False)))
+    watcher.find()
+    watcher.close()
+    watcher.fetcher.open(watcher.runs[0])
+    watcher.fetcher.close()
+    assert not watcher.runs[0].summarised
+
+
 def fetched(watcher: Watcher) -> None:
     """Wait for what is being read, and take it."""
     while watcher.fetcher.busy:
@@ -162,6 +177,9 @@ async def test_a_run_that_takes_long_to_read_is_read_in_a_thread_and_shown_when_
             await until(pilot, lambda: "reading big" in text(app))
             await press(pilot, "enter")
             assert app.current_mode == "runs" and "Reading big" in text(app) and set(asked) == {big}
+            app.current = big
+            await press(pilot, "3")
+            assert app.current_mode == "runs"
         fetcher.open(big)
-        await until(pilot, lambda: app.current_mode == "training")
+        await until(pilot, lambda: app.current_mode == "checkpoints")
         assert app.current is big
