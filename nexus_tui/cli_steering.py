@@ -32,11 +32,15 @@ def go_on(run: RunArgument, runs: RunsOption = None) -> None:
 
 
 @app.command(epilog="Example: nexus-tui stop nexus-byte-1")
-def stop(run: RunArgument, runs: RunsOption = None) -> None:
+def stop(
+    run: RunArgument,
+    discard: Annotated[bool, typer.Option("--discard", help="Leave the steps since the last save.")] = False,
+    runs: RunsOption = None,
+) -> None:
     """Let a training save and end. It can be resumed later."""
     from nexus_tui.training.control import Stop
 
-    _ask(run, runs, Stop(), "saved and stopped")
+    _ask(run, runs, Stop(not discard), "stopped without a save" if discard else "saved and stopped")
 
 
 @app.command(epilog="Example: nexus-tui save nexus-byte-1")

@@ -54,7 +54,9 @@ class Note(Act, frozen=True):
 
 
 class Stop(Act, frozen=True):
-    """Save a checkpoint and end."""
+    """End; after a save, unless what came after the newest checkpoint is to be left."""
+
+    save: bool = True
 
 
 AnyAct = Pause | Continue | Save | Evaluate | Sample | ScaleRate | Plan | Note | Stop

@@ -219,8 +219,9 @@ class Trainer:
                     if wanted != paused:
                         paused = wanted
                         self._append(j.ControlledEvent(step=step, act="pause" if paused else "continue"))
-                case c.Stop():
-                    requests.stop = requests.save = True
+                case c.Stop(save):
+                    requests.stop = True
+                    requests.save |= save
                     paused = False
                 case c.Save():
                     requests.save = True

@@ -410,6 +410,10 @@ class NexusApp(App[str]):
         self.lost = True
         self.exit(KEEP)
 
+    def leave_it_training(self) -> None:
+        """Close the screen; what is trained here goes on to its end."""
+        self.exit(KEEP)
+
     def terminate(self) -> None:
         """Leave at once; what is trained here is saved first, without a screen."""
         self.exit(STOPPED)

@@ -14,6 +14,7 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
+from nexus_tui.runs.run import Run
 from nexus_tui.tui import theme
 from nexus_tui.tui.glyphs import spell
 from nexus_tui.tui.lines import ink
@@ -131,6 +132,44 @@ def _wrong_scale(text: str) -> str:
     except ValueError:
         return f"{text!r} is no number; write a factor such as 0.5."
     return "" if 0 < scale <= 100 else "Write a factor above 0 and up to 100."
+
+
+def plan_dialog(step: int, planned: int) -> LineDialog:
+    """Ask for another last step; the run is at `step`, and `planned` are planned."""
+
+    def wrong(text: str) -> str:
+        wanted = text.replace(",", "").strip()
+        if not wanted.isdecimal():
+            return f"{text!r} is no number of steps; write one such as {max(planned, step) + 1000}."
+        return "" if int(wanted) >= step else f"It is at step {step:,} already; write that or a later one."
+
+    return LineDialog(
+        "Train to another step",
+        f"{planned:,} are planned. What is left of the schedule is stretched, or pressed, to end there.",
+        f"{planned}",
+        check=wrong,
+    )
+
+
+def stop_dialog(run: Run, *, here: bool) -> ChoiceDialog:
+    """Ask how a training is to end; only one of this process (`here`) can go on without this screen."""
+    newest = run.newest_checkpoint()
+    lost = run.step - (newest.step if newest else 0)
+    where = f"step {newest.step:,}" if newest else "the beginning"
+    keep = Choice(
+        "k", "keep training", "Closes the screen and goes on in this terminal; `nexus-tui attach` looks."
+    )
+    return ChoiceDialog(
+        f"Stop {run.name} at step {run.step:,}?",
+        "It can be resumed later, and goes on exactly as if it had never stopped.",
+        [
+            Choice("s", "save and stop", "Saves a checkpoint after this step and ends."),
+            *([keep] if here else []),
+            Choice(
+                "x", "discard", f"Ends without a save; {lost:,} steps are to be trained again from {where}."
+            ),
+        ],
+    )
 
 
 def note_dialog(step: int) -> LineDialog:

@@ -152,8 +152,9 @@ TABLE: tuple[Key, ...] = (
     Key("training.resume", "r", "resume", "resume", "Go on training from the newest checkpoint.", "training", 5),
     Key("training.side", "right_square_bracket", "side", "side column", "Show or hide checkpoints, samples and events.", "training", sign="]"),
     Key("training.rate", "L", "rate", "learning rate", "Scale the learning rate from the next step on.", "training", 13),
+    Key("training.plan", "P", "plan", "last step", "Train longer or shorter than planned; the schedule is stretched to it.", "training"),
     Key("training.note", "m", "note", "note", "Keep a note at the crosshair's step, else at the newest.", "training", 12),
-    Key("training.stop", "S", "stop", "stop", "Save a checkpoint and end training.", "training", 14),
+    Key("training.stop", "S", "stop", "stop", "End training: saved, without a screen, or without what came after the last save.", "training", 14),
     Key("training.back", "escape", "back", "back", "Leave the crosshair, the full chart, then this screen.", "training", palette=False),
     # -- several runs over each other -------------------------------------------------------------------
     Key("overlay.down", "down,j", "cursor(1)", "down", "The next run of the list: its curves are drawn over the others.", "overlay", sign="↓ j", palette=False),

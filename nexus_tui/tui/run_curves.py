@@ -197,6 +197,8 @@ class RunCurves:
                     branch += 1
                 case j.NotedEvent(step=step, text=text) if step and noted <= NOTES:
                     marks.append(Mark(place(branch, step), "", "note", plain(text)))
+                case j.ControlledEvent(act="plan", step=step, value=float(value)):
+                    marks.append(Mark(place(branch, step), f"to {value:,.0f}", "note"))
                 case j.ControlledEvent(act="rate_scale", step=step, value=float(value)):
                     marks.append(Mark(place(branch, step), f"lr ×{value:g}", "note"))
                 case j.FaultedEvent(step=step, message=message):

@@ -115,6 +115,8 @@ def _words(event: j.AnyEvent) -> tuple[str, str] | None:
 
 
 def _wish(event: j.ControlledEvent) -> tuple[str, str]:
+    if event.act == "plan" and event.value is not None:
+        return f"{event.step:,} trains to {event.value:,.0f}", "warn"
     if event.act == "rate_scale" and event.value is not None:
         return f"{event.step:,} learning rate {glyphs().cross} {event.value:g}", "warn"
     words = {"pause": "paused", "continue": "continued"}.get(event.act, event.act)

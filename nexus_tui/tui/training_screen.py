@@ -126,7 +126,7 @@ class TrainingScreen(BoardScreen):
         run = self.nexus.current
         if action == "note":
             return self._why_no_note(run)
-        if action in ("pause", "save", "evaluate", "sample", "rate", "stop"):
+        if action in ("pause", "save", "evaluate", "sample", "rate", "plan", "stop"):
             if run is None:
                 return "No run is open; 1 lists the runs."
             if self.nexus.control is None:
@@ -211,18 +211,28 @@ class TrainingScreen(BoardScreen):
             self.app.push_screen(note_dialog(step), lambda text: self._note(run, at, text))
 
     def action_stop(self) -> None:
-        """Ask, then save and end."""
-        from nexus_tui.tui.dialogs import Choice, ChoiceDialog
+        """Ask how, then end."""
+        from nexus_tui.tui.dialogs import stop_dialog
+
+        run = self.nexus.current
+        if run is not None:
+            here = self.nexus.training is run
+            self.app.push_screen(stop_dialog(run, here=here), self._stop)
+
+    def action_plan(self) -> None:
+        """Ask for another last step."""
+        from nexus_tui.tui.dialogs import plan_dialog
 
         run = self.nexus.current
         if run is None:
             return
-        dialog = ChoiceDialog(
-            f"Stop {run.name} at step {run.step:,}?",
-            "It can be resumed later, and goes on exactly as if it had never stopped.",
-            [Choice("s", "save and stop", "Saves a checkpoint after this step and ends.")],
-        )
-        self.app.push_screen(dialog, self._stop)
+
+        def answer(text: str | None) -> None:
+            if text:
+                steps = int(text.replace(",", ""))
+                self._wish(c.Plan(steps), f"Trains to step {steps:,}.")
+
+        self.app.push_screen(plan_dialog(run.step, run.total_steps), answer)
 
     def _note(self, run: Run, step: int | None, text: str | None) -> None:
         if not text:
@@ -239,8 +249,12 @@ class TrainingScreen(BoardScreen):
         self.record_changed()
 
     def _stop(self, answer: str | None) -> None:
-        if answer:
+        if answer == "s":
             self._wish(c.Stop(), "Saves and stops.")
+        elif answer == "x":
+            self._wish(c.Stop(save=False), "Stops after this step.")
+        elif answer == "k":
+            self.nexus.leave_it_training()
 
     # Looking ---------------------------------------------------------------------------------------------
 

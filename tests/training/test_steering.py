@@ -134,6 +134,12 @@ def test_a_repetition_reaches_the_same_losses_with_the_same_wishes(tmp_path: Pat
     assert parts.step == 5  # step 4 was the first of the smaller rate: its loss is the next one's
 
 
+def test_what_came_after_the_last_save_may_be_left(tmp_path: Path, small: RunConfig) -> None:
+    run = steered(tmp_path, small, [(6, c.Stop(save=False))])
+    assert (run.state, run.step, list(run.checkpoints)) == ("stopped", 6, ["step_4"])
+    assert resumed(run).step == 12
+
+
 def test_a_repetition_stops_where_the_run_did(tmp_path: Path, small: RunConfig) -> None:
     run = steered(tmp_path, small, [(7, c.Stop())])
     session = replay.begin(run, tmp_path)

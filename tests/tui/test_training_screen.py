@@ -196,6 +196,23 @@ async def test_stop_asks_first(make_app: Make, folder: Path, launcher: FakeLaunc
         assert isinstance(app.screen, ChoiceDialog)
         await press(pilot, "s")
         assert session.wishes() == [c.Stop()]
+        await press(pilot, "S")
+        assert "30 steps are to be trained again from the beginning" in " ".join(text(app).split())
+        await press(pilot, "x")
+        assert session.wishes() == [c.Stop(save=False)]
+        await press(pilot, "S", "k")
+        await until(pilot, lambda: app.return_value == "keep")
+
+
+async def test_another_last_step(make_app: Make, folder: Path, launcher: FakeLauncher) -> None:
+    app = make_app(FakeRun(folder / "run").train(30), here=True)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot)
+        assert launcher.session is not None
+        await press(pilot, "P", *"20", "enter")
+        assert "It is at step 30 already" in text(app)
+        await press(pilot, "home", *"30", "enter")
+        assert launcher.session.wishes() == [c.Plan(3020)]
 
 
 async def test_a_run_of_another_process_cannot_be_steered_and_it_says_who(
