@@ -50,7 +50,6 @@ def test_every_section_has_a_module_that_says_what_it_measures() -> None:
     known = {section.name for section in SECTIONS}
     folder = Path(sections.__file__).parent
     helpers = {"big_run", "many_runs", "peer", "wandb_run"}  # programs that benchmarks start
-    helpers |= {"dashboard", "frames", "opening", "runs_list"}  # not in the document yet
     programs = {p.stem for p in folder.glob("*.py") if "def main() -> None" in p.read_text()}
     assert programs - helpers == known
 
