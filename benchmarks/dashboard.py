@@ -186,8 +186,10 @@ def in_app(run: Path, steps: int, keys: int, folder: Path) -> Trained:
         started, used = time.perf_counter(), program.drawing()
         seconds = await_steps(run, 3 + steps)[3 : 3 + steps]
         drawing = (program.drawing() - used) / (time.perf_counter() - started)
-        waits = [answered(program, LEFT if number % 3 else RIGHT) for number in range(keys)]
-    return Trained(seconds, waits[1:], drawing)
+        for _ in range(2):  # it comes, and goes to where it can go either way from
+            answered(program, LEFT)
+        waits = [answered(program, LEFT if number % 2 else RIGHT) for number in range(keys)]
+    return Trained(seconds, waits, drawing)
 
 
 def answered(program: Program, key: str) -> float:
