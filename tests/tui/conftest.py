@@ -109,12 +109,13 @@ async def at_rest(min_sleep: float = 0.0, max_sleep: float = 1.0) -> None:
     That of a process in which a text is being written takes a whole second a key, for it looks at all
     threads alike. Whoever waits for one of them says so, with `until`.
     """
-    began = time.monotonic()
+    began, loop = time.monotonic(), asyncio.get_running_loop()
     while (waited := time.monotonic() - began) < max_sleep:
         used = time.process_time if waited < OTHERS else time.thread_time
         before = used()
         await asyncio.sleep(SLICE)
-        if used() - before < BUSY * SLICE and time.monotonic() - began >= min_sleep:
+        idle = used() - before < BUSY * SLICE and not loop._ready  # on a busy machine little is used, too
+        if idle and time.monotonic() - began >= min_sleep:
             return
 
 
