@@ -36,16 +36,16 @@ from nexus_tui.tui.window_text import WindowText, token_texts
 from tests.tui.analysed import made_tokens, use_made_results
 from tests.tui.conftest import ready, settled, until
 from tests.tui.screens import footer, line, press, text
-from tests.tui.trained import Trained, branched, straight
+from tests.tui.trained import Trained, straight
 
 Make = Callable[..., NexusApp]
 FOUR = ("step_800", "step_1200.1", "step_1400.1", "step_1600")
 
 
 @pytest.fixture(scope="module")
-def templates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def templates(tmp_path_factory: pytest.TempPathFactory, branched_run: tuple[Path, Trained]) -> Path:
     folder = tmp_path_factory.mktemp("templates") / "runs"
-    branched(folder / "byte")
+    shutil.copytree(branched_run[0], folder / "byte", symlinks=True)
     straight(folder / "other", 600)
     return folder
 

@@ -31,7 +31,7 @@ from nexus_tui.tui.voice import Voice
 from nexus_tui.tui.writer import Figures
 from tests.tui.conftest import FakeNovelty, ready, until
 from tests.tui.screens import line, press, text
-from tests.tui.trained import TINY, Trained, branched, writing_letters
+from tests.tui.trained import TINY, Trained, writing_letters
 
 Make = Callable[..., NexusApp]
 
@@ -56,10 +56,12 @@ def reweigh(run: Path, name: str, change: Callable[[HybridLM], HybridLM | None],
 
 
 @pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Trained]:
+def template(
+    tmp_path_factory: pytest.TempPathFactory, branched_run: tuple[Path, Trained]
+) -> tuple[Path, Trained]:
     """The branched run; at step 600 it writes capital letters instead of `o` and `t`."""
     folder = tmp_path_factory.mktemp("template") / "byte"
-    made = branched(folder)
+    shutil.copytree(branched_run[0], folder, symlinks=True)
 
     def capitals(model: HybridLM) -> None:
         for small in b"ot":
@@ -67,7 +69,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Trained]:
             model.lm_head.weight[small - 32] = 1.0
 
     reweigh(folder, "step_600", capitals)
-    return folder, made
+    return folder, branched_run[1]
 
 
 @pytest.fixture
