@@ -48,11 +48,16 @@ def open_app(folder: Path | None = None, sampling_share: float | None = None) ->
     signal.signal(signal.SIGTERM, lambda *_: nexus.from_elsewhere(nexus.terminate))
     signal.signal(signal.SIGUSR1, lambda *_: nexus.from_elsewhere(nexus.save_now))
     outcome = nexus.run()
+    for number in (signal.SIGTSTP, signal.SIGCONT, signal.SIGWINCH):
+        signal.signal(number, signal.SIG_DFL)  # the screen's own would wake a screen that has ended
     if nexus.lost:
         silence()
     session = nexus.session
     if session and session.alive:
-        if outcome != "keep":
+        if outcome == "keep":
+            name = session.folder.name
+            print(f"{name} trains on here. Ctrl-C saves and stops; `nexus-tui attach {name}` shows it.")
+        else:
             session.stop()
         return train_to_the_end(lambda: session)
     return nexus.return_code or 0
@@ -132,19 +137,27 @@ def train_to_the_end(begin: Callable[[], Any], *, plain: bool = False) -> int:
         sessions.append(begin())
         if signals:
             sessions[0].stop()
-        from nexus_tui import console
-
-        try:
-            ended = console.follow(sessions[0], plain)
-        except OSError:  # who read it has gone
-            silence()
-            ended = console.follow(sessions[0])
+        ended = _followed(sessions[0], plain)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
     if sessions[0].error or ended == "failed":
         return WORK_FAILED
     return INTERRUPTED if signals else 0
+
+
+def _followed(session: Any, plain: bool) -> str:
+    """Print what a session does until it ends. Whatever goes wrong with the printing, it ends first."""
+    from nexus_tui import console
+
+    try:
+        try:
+            return console.follow(session, plain)
+        except OSError:  # who read it has gone
+            silence()
+            return console.follow(session, plain)
+    finally:
+        session.join()
 
 
 def silence() -> None:

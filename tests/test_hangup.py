@@ -135,6 +135,21 @@ def test_training_goes_on_when_the_apps_terminal_is_gone(
     same(run, undisturbed)
 
 
+def test_what_was_left_training_outlives_its_terminal_too(
+    tmp_path: Path, longer: RunConfig, undisturbed: Run, programs: list[Program]
+) -> None:
+    program, run = in_the_app(tmp_path, longer, programs)
+    program.press("q")
+    program.until(lambda: b"keep training" in program.read)
+    program.press("k")
+    program.until(lambda: b"run trains on here." in program.read)
+    os.kill(program.pid, signal.SIGCONT)  # as after ctrl+z and fg, and as the kernel does at a hang-up
+    program.look(0.3)
+    program.hang_up()
+    assert program.ended() == 0
+    same(run, undisturbed)
+
+
 def test_a_terminal_that_takes_nothing_slows_nothing_and_is_painted_anew_when_it_does(
     tmp_path: Path, longer: RunConfig, undisturbed: Run, programs: list[Program]
 ) -> None:

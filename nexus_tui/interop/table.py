@@ -21,6 +21,8 @@ ENDINGS = (".csv", ".tsv", ".jsonl", ".ndjson", *DOCUMENTS)
 _ENOUGH = 1000
 """Lines of JSON that show whether there is a step and a loss."""
 _NUMBER = re.compile(r"[-+]?(\d[\d,_]*\.?\d*|\.\d+)([eE][-+]?\d+)?")
+_GROUPED = re.compile(r"[-+]?\d{1,3}(,\d{3})+(\.\d*)?([eE][-+]?\d+)?")
+_DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+([eE][-+]?\d+)?")
 _DIVIDER = re.compile(r"^\s*\|?\s*:?-{2,}:?\s*(\|\s*:?-{2,}:?\s*)*\|?\s*$")
 
 
@@ -106,9 +108,17 @@ def _cell(cell: Any) -> float | None:
         return finite(cell)
     match = _NUMBER.search(cell)
     try:
-        return finite(float(match[0].replace(",", "").replace("_", ""))) if match else None
+        return finite(float(_in_points(match[0]))) if match else None
     except ValueError:
         return None
+
+
+def _in_points(number: str) -> str:
+    """A number as Python reads it: `1,400` and `1_400` are 1400, `2,5` is 2.5."""
+    number = number.rstrip(",_")
+    if "," in number and not _GROUPED.fullmatch(number):
+        return number.replace(",", ".")
+    return number.replace(",", "").replace("_", "")
 
 
 def _delimited(text: str) -> list[dict[str, Any]]:
@@ -119,9 +129,20 @@ def _delimited(text: str) -> list[dict[str, Any]]:
         names = list(reader.fieldnames or ())
         if not _promising(names):  # a table of something else may be large
             return [dict.fromkeys(names)]
-        return [{key: value for key, value in line.items() if isinstance(key, str)} for line in reader]
+        lines = [{key: value for key, value in line.items() if isinstance(key, str)} for line in reader]
+        return [_commas_are_points(line) for line in lines] if delimiter == ";" else lines
     except csv.Error:
         return []
+
+
+def _commas_are_points(line: dict[str, Any]) -> dict[str, Any]:
+    """A line of a table that semicolons divide: a comma in a number is its decimal point there."""
+    return {
+        key: value.replace(",", ".")
+        if isinstance(value, str) and _DECIMAL_COMMA.fullmatch(value.strip())
+        else value
+        for key, value in line.items()
+    }
 
 
 def _json_lines(text: str) -> list[dict[str, Any]]:

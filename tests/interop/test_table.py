@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from nexus_tui.interop.columns import guess
 from nexus_tui.interop.opening import all_runs, open_run
-from nexus_tui.interop.table import read_table
+from nexus_tui.interop.table import _cell, read_table
 from nexus_tui.runs import journal as j
 from nexus_tui.runs.audit import audit
 from nexus_tui.runs.run import Run, RunError
@@ -47,6 +47,28 @@ def test_keras_csv_logger_counts_epochs(tmp_path: Path) -> None:
 def test_other_delimiters(tmp_path: Path, delimiter: str) -> None:
     text = "\n".join(delimiter.join(row) for row in (["step", "loss"], ["1", "2.5"], ["2", "2.4"]))
     assert table(tmp_path, "log.tsv", text).steps["loss"].tolist() == [2.5, 2.4]
+
+
+@pytest.mark.parametrize(
+    ("cell", "value"),
+    [
+        ("1,400", 1400),
+        ("1,234,567.5", 1234567.5),
+        ("2,5", 2.5),
+        ("12,345,6", None),
+        ("1_400", 1400),
+        ("3,", 3),
+    ],
+)
+def test_a_comma_groups_thousands_or_is_the_decimal_point(cell: str, value: float | None) -> None:
+    assert _cell(cell) == value
+
+
+def test_where_semicolons_divide_a_comma_is_the_decimal_point(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    path.write_text("step;loss\n1;2,5\n2;2,125\n")
+    rows, _, _ = read_table(path)
+    assert [row.values["loss"] for row in rows] == [2.5, 2.125]
 
 
 def test_json_lines(tmp_path: Path) -> None:
