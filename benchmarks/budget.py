@@ -1,9 +1,10 @@
 """What equal time buys: bits per byte of runs after so many minutes of training on this machine.
 
 The runs are on record in benchmarks/runs: the tuned byte and BPE models, and a plain GPT of their size over
-bytes (tools/train_gpt.py), whose recipe was searched for in the same way. How long a step takes is measured
-here, all three in turn, and not taken from the record: a loss at a step does not depend on what else a
-machine had to do. Evaluations, some seconds each, are not counted.
+bytes (tools/train_gpt.py), with the better of two recipes that were tried for it; and, as `…-start`, their
+first minutes once more, evaluated within it. How long a step takes is measured here, all three in turn, and
+not taken from the record: a loss at a step does not depend on what else a machine had to do. Evaluations,
+some seconds each, are not counted.
 """
 
 import argparse
@@ -33,9 +34,11 @@ def learner(run: Run) -> Learner | GPTLearner:
 
 def after(run: Run, minutes: float, seconds: float) -> str:
     """Bits per byte at the last evaluation within so many minutes, of `seconds` a step, and its step."""
+    start = RUNS / f"{run.name}-start"
+    evaluations = [*(Run.open(start).trained if start.exists() else []), *run.trained]
     reached = [
         evaluation
-        for evaluation in run.trained
+        for evaluation in evaluations
         if evaluation.step * seconds <= minutes * 60 and math.isfinite(evaluation.bits_per_byte)
     ]
     if not reached:

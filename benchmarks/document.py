@@ -10,9 +10,9 @@ from benchmarks.sections import SECTIONS, Section
 HEAD = """# Performance
 
 Written by `make bench`, which runs every command below; `make bench ARGS="limit sampling"` runs some and
-replaces their sections alone. Contenders take turns in one process (A B A B), so that what disturbs the
-machine disturbs them all: the figures to trust are the ratios. Each section says when it was measured, on
-what, and how busy the machine was with other things before.
+replaces their sections alone. Contenders take turns (A B A B), in one process or each in its own, so that
+what disturbs the machine disturbs them all: the figures to trust are the ratios. Each section says when it
+was measured, on what, and how busy the machine was with other things before.
 """
 _GOAL = re.compile(r"^- Goal: (?P<what>.*)\. Measured: (?P<measured>.*), \*\*(?P<met>.*)\*\*\.$", re.M)
 
