@@ -5,6 +5,9 @@ chosen by its errors within the run, from rolling origins (Tashman, Internationa
 2000), and the interval is as wide as would have held 80 % of its misses there (conformal prediction; Vovk,
 Gammerman and Shafer, Algorithmic Learning in a Random World, 2005). Misses of one curve are not exchangeable:
 the share is no theorem but is measured, by benchmarks/forecast.py.
+
+Early in a long run a fit can say anything of the end, and its misses over short distances do not tell: what
+lies beyond HORIZON is held back, and a candidate that says less than FLOOR of the newest loss is passed over.
 """
 
 import math
@@ -32,6 +35,10 @@ ENOUGH = 3
 """Misses of the chosen candidate from which its interval can be read without help."""
 STANDIN = 0.3
 """… and what a miss of persistence counts for where it stands in for one."""
+HORIZON = 3.0
+"""Times the newest step that a forecast goes; in benchmarks/curves it could be tried as far as 2.8."""
+FLOOR = 0.5
+"""Share of the newest loss under which a candidate is not believed; no curve there ends under 0.88 of it."""
 REVERSAL = 3
 """Evaluations over which training loss falls while validation loss rises before a forecast is withdrawn."""
 
@@ -51,7 +58,7 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Forecast:
-    """Predictions, or the reason why there are none."""
+    """Predictions, and the reason why there are none, or none of the farthest target."""
 
     predictions: list[Prediction]
     withheld: str = ""
@@ -90,24 +97,41 @@ def forecast(
 
     `steps` and `losses` are the evaluations so far, `train` the training losses beside them (or nothing),
     `rates` [total + 1] the learning rate of every step of the run, past and to come (index 0 is unused).
-    Targets that are not ahead, or that lie beyond the rates, are passed over.
+    Targets that are not ahead, or that lie beyond the rates, are passed over; one beyond HORIZON is held
+    back, and the reason says so beside what is forecast. A target's prediction is that of the best candidate
+    that is believed there; persistence always is.
     """
     known = np.isfinite(np.asarray(losses, np.float64)) & (np.asarray(steps) > warmup)
     at, values = np.asarray(steps, np.int64)[known], np.asarray(losses, np.float64)[known]
     if reason := _withheld(at, values, steps, warmup, np.asarray(train)[known] if len(train) else None):
         return Forecast([], reason)
-    wanted = [target for target in targets if at[-1] < target < len(rates)]
+    coming = [target for target in targets if at[-1] < target < len(rates)]
+    wanted = [target for target in coming if target <= HORIZON * at[-1]]
     points = axis(np.concatenate([at, np.asarray(wanted, np.int64)]), np.asarray(rates, np.float64))
     count = len(at)
     trials = {name: _try(name, points[:count], values) for name in CANDIDATES}
-    method = min(trials, key=lambda name: trials[name].relative_error(PRIOR[name]))
-    made = np.maximum(0.0, CANDIDATES[method][1](points[:count], values, points[count:]))
+    ranked = sorted(trials, key=lambda name: trials[name].relative_error(PRIOR[name]))
+    made = {name: CANDIDATES[name][1](points[:count], values, points[count:]) for name in ranked}
     data = f"{count} evaluations, steps {at[0]:,} to {at[-1]:,}"
     predictions = []
-    for target, value in zip(wanted, made.tolist(), strict=True):
+    for index, target in enumerate(wanted):
+        believed = (name for name in ranked if made[name][index] >= FLOOR * values[-1])
+        method = next(believed, "last value")
+        value = float(made[method][index])
         half = _half_width(trials, method, math.log(target / at[-1]))
         predictions.append(Prediction(target, value, max(0.0, value - half), value + half, method, data))
-    return Forecast(predictions)
+    return Forecast(predictions, _too_far(coming, int(at[-1])))
+
+
+def _too_far(coming: Sequence[int], newest: int) -> str:
+    """Why the farthest target is held back; empty if it is not."""
+    end = max(coming, default=newest)
+    if end <= HORIZON * newest:
+        return ""
+    return (
+        f"no forecast of step {end:,} before step {math.ceil(end / HORIZON):,}: "
+        f"{newest:,} steps do not show what comes after so many more"
+    )
 
 
 def _withheld(

@@ -49,6 +49,7 @@ class Ahead:
     """The forecast on record that still stands: validation loss in nats per token, at rising steps."""
 
     steps: tuple[int, ...]
+    values: tuple[float, ...]
     low: tuple[float, ...]
     high: tuple[float, ...]
     """The first of each is the newest evaluation, which is no forecast."""
@@ -70,12 +71,13 @@ def _ahead(run: Run) -> Ahead | None:
             newest.setdefault(event.target, event)
     evaluated = on_line(run)
     coming = [newest[target] for target in sorted(newest) if target > run.step]
-    bounded = [(e.target, e.low, e.high) for e in coming if e.low is not None and e.high is not None]
+    bounded = [(e.target, e.value, e.low, e.high) for e in coming if e.low is not None and e.high is not None]
     if not bounded or not evaluated:
         return None
     start = evaluated[-1]
     return Ahead(
-        (start.step, *(target for target, _, _ in bounded)),
-        (start.loss, *(low for _, low, _ in bounded)),
-        (start.loss, *(high for _, _, high in bounded)),
+        (start.step, *(target for target, _, _, _ in bounded)),
+        (start.loss, *(value for _, value, _, _ in bounded)),
+        (start.loss, *(low for _, _, low, _ in bounded)),
+        (start.loss, *(high for _, _, _, high in bounded)),
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from functools import cached_property
 
 import numpy as np
@@ -172,7 +171,9 @@ class RunCurves:
             entries.append(Legend("star", "best", value, "best", f"@{called(self.run, self.best)}"))
         forecast = ahead(self.run)
         if forecast and metric.of_loss:
-            entries.append(_expected(forecast.low[-1], forecast.high[-1], forecast.steps[-1], metric.of_loss))
+            told = (forecast.values, forecast.low, forecast.high)
+            predicted, low, high = (metric.of_loss(losses[-1]) for losses in told)
+            entries.append(expected(predicted, low, high, forecast.steps[-1]))
         return entries
 
     # -- marks --------------------------------------------------------------------------------------------
@@ -206,8 +207,11 @@ class RunCurves:
         return [mark for mark in marks if np.isfinite(mark.x)]
 
 
-def _expected(low: float, high: float, step: int, of_loss: Callable[[float], float]) -> Legend:
-    """A forecast's interval, for a title."""
-    low, high = of_loss(low), of_loss(high)
-    text = f"{(low + high) / 2:.2f} ± {(high - low) / 2:.2f}"
-    return Legend("band", "forecast", text, "forecast", f"@{step:,}")
+def expected(value: float, low: float, high: float, step: int) -> Legend:
+    """A forecast for a title: the value on record, and how far its interval goes; a step to come.
+
+    Both ends are told where one of them is clearly nearer: cut off at zero, or of a perplexity.
+    """
+    even = abs(high + low - 2 * value) <= (high - low) / 10
+    interval = f" ± {(high - low) / 2:.2f}" if even else f" ({low:.2f}–{high:.2f})"
+    return Legend("band", "forecast", f"{value:.2f}{interval}", "forecast", f"@{step:,}", bound=True)

@@ -149,6 +149,33 @@ def test_targets_behind_or_beyond_the_schedule_are_passed_over() -> None:
     assert [prediction.step for prediction in made] == [1200]
 
 
+def test_the_end_of_a_long_run_is_held_back_until_a_third_of_it_is_seen() -> None:
+    """A steep start of 6,000 steps: the line in log step through it would end below zero."""
+    steps, losses = [50, 100, 150, 200, 250], [3.1, 2.75, 2.45, 2.22, 2.02]
+    schedule = rates("cosine", 6000)
+    told = forecast(steps, losses, schedule, [300, 6000], warmup=20)
+    assert [prediction.step for prediction in told.predictions] == [300]
+    assert 1.6 < told.predictions[0].value <= 2.02
+    assert told.withheld.startswith("no forecast of step 6,000 before step 2,000: 250 steps")
+    assert not forecast(steps, losses, schedule, [6000], warmup=20).predictions
+    assert not forecast(steps, losses, schedule, [300, 750], warmup=20).withheld
+
+
+@pytest.mark.parametrize("said", [-0.4, 0.0, 0.19, math.nan])
+def test_a_fit_that_comes_near_zero_is_passed_over(said: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = list(range(200, 1201, 200))
+    losses = law(steps, rates())
+    _, sound = fits.CANDIDATES["annealing law"]
+
+    def absurd_at_the_end(seen: fits.Axis, known: fits.Floats, ahead: fits.Axis) -> fits.Floats:
+        return np.where(ahead.steps == TOTAL, said, sound(seen, known, ahead))
+
+    monkeypatch.setitem(fits.CANDIDATES, "annealing law", (3, absurd_at_the_end))
+    following, end = forecast(steps, losses, rates(), [1400, TOTAL], warmup=100).predictions
+    assert (following.method, end.method) == ("annealing law", "line in log step")
+    assert 0.5 * losses[-1] < end.low < end.value < losses[-1]
+
+
 # What it is worth --------------------------------------------------------------------------------
 
 

@@ -353,6 +353,23 @@ def test_a_title_that_is_too_long_drops_its_parts_in_the_stated_order():
     ]
 
 
+def test_a_forecast_is_never_told_without_its_step():
+    entries = [
+        Legend("dots", "val", "1.5310", "val"),
+        Legend("star", "best", "1.5288", "best", "@1,200"),
+        Legend("band", "forecast", "1.44 ± 0.02", "forecast", "@6,000", bound=True),
+    ]
+    told = {"".join(piece for piece, _ in fit("loss", "", "", entries, width)) for width in range(4, 121)}
+    assert told == {
+        "loss   ● val 1.5310   ★ best 1.5288 @1,200   ░ forecast 1.44 ± 0.02 @6,000",
+        "loss   ● val 1.5310   ★ best 1.5288   ░ 1.44 ± 0.02 @6,000",
+        "loss  ● 1.5310  ★ 1.5288  ░ 1.44 ± 0.02 @6,000",
+        "loss  ● 1.5310  ★ 1.5288",
+        "loss  ● 1.5310",
+        "loss",
+    }
+
+
 def test_a_chart_without_values_says_so():
     text = plot(x_range=(0.0, 2000.0)).draw(60, 12, STYLES).text()
     assert "no values yet" in text

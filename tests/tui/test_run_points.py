@@ -8,6 +8,7 @@ import pytest
 from nexus_tui.runs import journal as j
 from nexus_tui.runs.run import Run
 from nexus_tui.tui.metrics import BY_ID, metrics_of
+from nexus_tui.tui.run_curves import expected
 from nexus_tui.tui.run_points import AXES, RunPoints, axes_of
 from nexus_tui.tui.view import Axis
 from tests.tui.fake_runs import FakeRun
@@ -74,3 +75,15 @@ def test_a_run_has_the_axes_and_metrics_that_its_record_has(resumed: Run, tmp_pa
     fresh.append(lambda t: j.MeasuredEvent(time=t, step=3, values={"learning_rate/head": 1.0, "acc": 0.5}))
     others = [(metric.id, metric.smooth) for metric in metrics_of(Run(fresh.folder))[-2:]]
     assert others == [("learning_rate/head", False), ("acc", True)]
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "text"),
+    [
+        (1.441, 1.421, 1.461, "1.44 ± 0.02"),
+        (0.1, 0.0, 0.5, "0.10 (0.00–0.50)"),
+        (20.0, 10.0, 40.0, "20.00 (10.00–40.00)"),
+    ],
+)
+def test_a_forecast_is_told_as_it_is_on_record(value: float, low: float, high: float, text: str) -> None:
+    assert expected(value, low, high, 6000)[2:] == (text, "forecast", "@6,000", True)

@@ -83,6 +83,8 @@ class Legend(NamedTuple):
     """Before the text; dropped second when the title is too long."""
     note: str = ""
     """After the text, such as `@1,200`; dropped first."""
+    bound: bool = False
+    """The text is nothing without its note, which stays; the label goes in its stead."""
 
 
 class Reading(NamedTuple):

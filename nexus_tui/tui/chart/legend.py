@@ -1,7 +1,8 @@
 """The title line: name, unit and legend with current values, or what the crosshair reads.
 
 When it is too long it drops, in this order: the unit, notes (`@1,200`), labels, entries from the last one on,
-and last the end of the title.
+and last the end of the title. An entry whose note is bound to it drops its label before that: a forecast
+without its step would read like the next value.
 """
 
 from __future__ import annotations
@@ -99,10 +100,10 @@ def _pieces(
     gap = "   " if labels else "  "
     for entry in entries:
         pieces.append((gap + signs.get(entry.marker, entry.marker), Look(entry.color)))
-        if labels and entry.label:
+        if (notes if entry.bound else labels) and entry.label:
             pieces.append((f" {entry.label}", Look(entry.color)))
         if entry.text:
             pieces.append((f" {entry.text}", Look("text")))
-        if notes and entry.note:
+        if (notes or entry.bound) and entry.note:
             pieces.append((f" {entry.note}", Look("muted")))
     return pieces
