@@ -14,7 +14,7 @@ from rich.text import Text
 
 from nexus_tui.runs import averages, truth
 from nexus_tui.runs import journal as j
-from nexus_tui.runs.filter import FilterError, facts, parse, settings_of
+from nexus_tui.runs.filter import FilterError, facts, listed_state, parse, settings_of
 from nexus_tui.runs.run import Run
 from nexus_tui.training.session import Session
 from nexus_tui.untrusted import visible
@@ -50,7 +50,7 @@ def run_row(run: Run) -> dict[str, Any]:
         "name": run.name,
         "kind": run.kind,
         "folder": str(run.folder),
-        "state": run.state,
+        "state": listed_state(run),
         "model": summary.preset or None,
         "corpus": summary.corpus or None,
         "step": summary.step,
@@ -67,11 +67,12 @@ def print_runs(runs: list[Run]) -> None:
     table = _table("run", "state", "model", ">step", ">best loss", ">bits/byte", ">at step")
     for run in runs:
         summary = run.summary
+        planned = f" / {summary.total_steps:,}" if summary.total_steps else ""
         table.add_row(
             visible(run.name),
-            run.state,
+            visible(listed_state(run)),
             visible(summary.preset),
-            f"{summary.step:,} / {summary.total_steps:,}",
+            f"{summary.step:,}{planned}",
             _number(summary.best_loss),
             _number(summary.best_bits),
             visible(f"★ {summary.best_name}") if summary.best_name else "",
@@ -128,6 +129,8 @@ def print_checkpoints(run: Run) -> None:
     evaluated = {evaluation.name for evaluation in run.evaluations}
     if others := [name for name in run.checkpoints if name not in evaluated]:
         printer().print(f"saved and never evaluated: {', '.join(others)}")
+    if run.damaged_lines:
+        printer().print(f"{j.damage(run.damaged_lines)}.", soft_wrap=True)
 
 
 def _standing(run: Run, row: dict[str, Any]) -> str:

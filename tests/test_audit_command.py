@@ -62,6 +62,15 @@ def test_verify_hashes_every_checkpoint(folder: Path) -> None:
     assert (code, "step_100/model.safetensors is damaged" in text) == (1, True)
 
 
+def test_damaged_lines_of_the_journal_are_said(folder: Path) -> None:
+    with (folder / "journal.jsonl").open("ab") as file:
+        file.write(b'oops\n{"event":"st')
+    for command in ("audit", "checkpoints"):
+        code, text = shell(command, "run", "--runs", folder.parent)
+        assert code == 0
+        assert "1 damaged line of journal.jsonl is passed over; what it said is missing.\n" in text
+
+
 def test_a_folder_of_runs_audits_all_of_them(folder: Path) -> None:
     (folder.parent / "table.csv").write_text("step,loss,val_loss\n1,2,2\n2,1,1\n")
     code, text = shell("audit", folder.parent)

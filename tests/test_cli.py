@@ -149,6 +149,11 @@ def test_runs_are_filtered_as_in_the_app(shell: Callable[..., Result], tmp_path:
     assert result.status == 2 and result.out == ""
     assert result.err.startswith("nexus-tui: --filter at 'besst': There is no key besst; near it: best")
 
+    (tmp_path / "runs" / "table.csv").write_text("step,loss,val_loss\n1,2,2\n3,1,1\n")
+    _, *recorded = shell("runs", "--filter", "state:recorded").out.splitlines()
+    assert recorded and all(" recorded " in line for line in recorded), "the word that was asked for"
+    assert " 3 " in shell("runs", "--filter", "table").out and " / 0" not in shell("runs").out
+
 
 @pytest.mark.parametrize("command", ["train", "runs", "checkpoints", "sample", "models", "corpora"])
 def test_every_command_has_help(shell: Callable[..., Result], command: str) -> None:

@@ -36,10 +36,14 @@ class Facts:
     pinned: bool = False
 
 
+def listed_state(run: Run) -> str:
+    """The list's word for a run's state. A record is one, however its training ended."""
+    return "recorded" if run.summary.kind == "recorded" else run.state
+
+
 def facts(run: Run, now: float, pinned: bool = False) -> Facts:
-    """What a filter asks about a run, `now` in epoch seconds. A record is one, however its training ended."""
-    summary = run.summary
-    return Facts(summary, "recorded" if summary.kind == "recorded" else run.state, now, pinned)
+    """What a filter asks about a run, `now` in epoch seconds."""
+    return Facts(run.summary, listed_state(run), now, pinned)
 
 
 @dataclass(frozen=True)
@@ -100,6 +104,22 @@ _NUMBER = re.compile(r"([-+]?[\d.,_]*\d[\d.,_]*(?:e[-+]?\d+)?|[-+]?inf)(%|[kmgtb
 _TIMES = {"k": 1e3, "m": 1e6, "g": 1e9, "b": 1e9, "t": 1e12, "%": 0.01}
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*(s|min|m|h|d|w|y)", re.IGNORECASE)
 _SECONDS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0, "w": 604_800.0, "y": 31_536_000.0}
+_ELSEWHERE = {
+    **dict.fromkeys(("loss", "val", "val_loss", "validation_loss", "eval_loss"), "best"),
+    **dict.fromkeys(("bpb", "bits_per_byte"), "bits"),
+    "ppl": "perplexity",
+    "dataset": "corpus",
+}
+"""What other tools call what is asked about here by another key."""
+_OTHER_SIGN = re.compile(r"([\w.]+?)(!?~|≤|≥|≠)(.*)")
+"""Key, sign and value of a term in the signs of other languages."""
+_OURS = {"~": ":", "!~": ":", "≤": "<=", "≥": ">=", "≠": "!="}
+_JOINS = {
+    **dict.fromkeys(("or", "|", "||"), "There is no OR, for all terms must hold: ask for one at a time"),
+    **dict.fromkeys(("and", "&", "&&"), "Leave this out, for all terms must hold anyway"),
+    "not": "Write -word or -key:value to leave something out",
+}
+"""What is said of words and signs that join terms elsewhere."""
 _FLAGS = {"yes": True, "true": True, "no": False, "false": False}
 _COMPARE: dict[str, Callable[[float, float], bool]] = {
     "<": lambda a, b: a < b,
@@ -228,12 +248,14 @@ def _read(part: Part, text: str, known: Sequence[str] | None) -> Term:
             raise FilterError(
                 "Write what to leave out: -word or -key:value.", part.start, part.end, unfinished=True
             )
+        _check_word(part, text, known)
         return Term(part, _word(part.value.casefold()))
     if not part.key:
         raise FilterError(f"Write a key before {part.op}, as in best<2.0.", part.start, part.end)
     key = KEYS.get(part.key.casefold())
-    if key is None and known is not None:
+    if key is None:
         _check_setting(part, known)
+    _check_sign(part)
     if not part.value and not part.quoted:
         hint = f"{key.name} is {key.help}, as in {key.example}" if key else f"{part.key} is a setting"
         raise FilterError(f"{hint}; write on after {part.op}.", part.start, part.end, unfinished=True)
@@ -248,18 +270,55 @@ def _read(part: Part, text: str, known: Sequence[str] | None) -> Term:
             return Term(part, _number(part, key))
 
 
-def _check_setting(part: Part, known: Sequence[str]) -> None:
-    """Raise FilterError if no configuration has the key; name those that are written alike."""
-    last = {each.rpartition(".")[2] for each in known}
-    if part.key in known or part.key in last:
+def _check_word(part: Part, text: str, known: Sequence[str] | None) -> None:
+    """Raise FilterError if another language would read a word as more than one; say what to write here."""
+    if part.quoted:
         return
+    if not part.negated and text.strip() != part.value and (hint := _JOINS.get(part.value.casefold())):
+        quoted = f'; "{part.value}" in quotes is looked for as a word.'
+        raise FilterError(f"{hint}{quoted}", part.start, part.end, unfinished=True)
+    match = _OTHER_SIGN.fullmatch(part.value)
+    if match and (match[1].casefold() in KEYS or match[1] in _settings(known or ())):
+        key, sign, value = match.groups()
+        minus = "-" if part.negated != sign.startswith("!") else ""
+        raise FilterError(
+            f"Write {minus}{key}{_OURS[sign]}{value}; {sign} means nothing here.", part.start, part.end
+        )
+
+
+def _check_sign(part: Part) -> None:
+    """Raise FilterError for `==` and `=~`, whose second sign would be looked for."""
+    if part.op == "=" and not part.quoted and part.value[:1] in ("=", "~"):
+        right = part.key + (":" if part.value[0] == "~" else "=") + part.value[1:]
+        raise FilterError(f"Write {right}; ={part.value[0]} means nothing here.", part.key_start, part.end)
+
+
+def _settings(known: Iterable[str]) -> set[str]:
+    """Dotted keys, and the last part of each."""
+    return {name for each in known for name in (each, each.rpartition(".")[2])}
+
+
+def _check_setting(part: Part, known: Sequence[str] | None) -> None:
+    """Raise FilterError if no configuration has the key; name what is meant, or those written alike."""
+    there = known is None or part.key in _settings(known)
     start, end = part.key_start, part.key_start + len(part.key)
+    # A table's `columns.loss` is the name of a column: what is compared with a number is a result.
+    meant = KEYS.get(_ELSEWHERE.get(part.key.casefold(), ""))
+    if meant and not (there and part.value and number(part.value) is None):
+        raise FilterError(
+            f"There is no key {part.key}; write {meant.name}, {meant.help}, as in {meant.example}.",
+            start,
+            end,
+        )
+    if there or known is None:
+        return
+    last = {each.rpartition(".")[2] for each in known}
     candidates = {*KEYS, *known} if "." in part.key else {*KEYS, *last}
     near = difflib.get_close_matches(part.key.casefold(), candidates, 3, 0.6)
     if near:
         raise FilterError(f"There is no key {part.key}; near it: {', '.join(near)}.", start, end)
     raise FilterError(
-        f"There is no key {part.key}; there are {', '.join(KEYS)}, and every setting, such as lr.", start, end
+        f"There is no key {part.key}; keys are every setting, such as lr, and {', '.join(KEYS)}.", start, end
     )
 
 

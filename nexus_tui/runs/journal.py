@@ -267,6 +267,13 @@ def decode(line: bytes) -> AnyEvent | None:
     return UnknownEvent(str(fields.get("event", "")), fields)
 
 
+def damage(lines: int) -> str:
+    """What is said of so many lines that could not be read; without a stop."""
+    many = "1 damaged line" if lines == 1 else f"{lines:,} damaged lines"
+    what = "it" if lines == 1 else "they"
+    return f"{many} of journal.jsonl {'is' if lines == 1 else 'are'} passed over; what {what} said is missing"
+
+
 def _decode_lines(data: bytes) -> tuple[list[AnyEvent], int]:
     """The events of whole lines, and how many lines are damaged."""
     try:

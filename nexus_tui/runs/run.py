@@ -230,6 +230,12 @@ class Run:
         return self._record.log
 
     @property
+    def damaged_lines(self) -> int:
+        """Whole lines of the journal that could not be read. An unfinished last line is none of them."""
+        reader = self._read().reader
+        return reader.damaged if isinstance(reader, j.JournalReader) else 0
+
+    @property
     def branches(self) -> list[Branch]:
         """The stretches between resumes, oldest first."""
         return self._record.branches

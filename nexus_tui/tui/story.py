@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from itertools import islice
 
 from nexus_tui.runs import journal as j
 from nexus_tui.runs.run import Evaluation, Run
@@ -42,12 +43,15 @@ def clock(time: datetime, now: datetime) -> str:
 
 def story(run: Run, best: Evaluation | None, limit: int, now: datetime) -> list[Line]:
     """The newest events as (time, words) lines, newest first; `best` is that of the true best checkpoint."""
-    lines: list[Line] = []
-    for event, words, role in _told(run, best):
-        lines.append(((clock(event.time, now), "faint"), ("  ", "text"), (plain(words), role)))
-        if len(lines) == limit:
-            break
-    return lines
+    told = (_line(clock(event.time, now), words, role) for event, words, role in _told(run, best))
+    lines = list(islice(told, limit))
+    if run.damaged_lines:  # nobody knows when; below the newest, which it would hide where one line is shown
+        lines.insert(1, _line(" " * 5, j.damage(run.damaged_lines), "warn"))
+    return lines[:limit]
+
+
+def _line(time: str, words: str, role: str) -> Line:
+    return ((time, "faint"), ("  ", "text"), (plain(words), role))
 
 
 def _told(run: Run, best: Evaluation | None) -> Iterator[tuple[j.Event, str, str]]:

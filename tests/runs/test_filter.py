@@ -82,7 +82,18 @@ def test_an_empty_text_can_be_asked_for() -> None:
         ("byte besst<2", "besst", "There is no key besst; near it: best", False),
         ("-lrr>1", "lrr", "There is no key lrr; near it: lr.", False),
         ("optimiser.lr>1", "optimiser.lr", "near it: optimizer.lr", False),
-        ("xyzzy:1", "xyzzy", "there are name, model,", False),
+        ("xyzzy:1", "xyzzy", "keys are every setting, such as lr, and name, model,", False),
+        ("loss<2", "loss", "There is no key loss; write best, the best validation loss in nats,", False),
+        ("-ppl>9", "ppl", "write perplexity,", False),
+        ("name~byte", "name~byte", "Write name:byte; ~ means nothing here.", False),
+        ("byte name!~bpe", "name!~bpe", "Write -name:bpe; !~ means nothing here.", False),
+        ("lr≤1e-3", "lr≤1e-3", "Write lr<=1e-3; ≤ means nothing here.", False),
+        ("model==byte", "model==byte", "Write model=byte; == means nothing here.", False),
+        ("name=~byte", "name=~byte", "Write name:byte; =~ means nothing here.", False),
+        ("byte OR bpe", "OR", "all terms must hold: ask for one at a time; \"OR\" in quotes is", False),
+        ("byte or", "or", "There is no OR", True),
+        ("lr>1 && best<2", "&&", "Leave this out, for all terms must hold anyway", False),
+        ("not byte", "not", "Write -word or -key:value to leave something out", False),
         ("best<", "best<", "best is the best validation loss in nats, as in best<2.0; write on", True),
         ("best< byte", "byte", "write it as in best<2.0.", False),
         ("lr>=", "lr>=", "lr is a setting; write on after >=.", True),
@@ -109,6 +120,17 @@ def test_what_is_wrong_is_said_where_it_is(text: str, where: str, sentence: str,
     assert sentence in str(error)
     assert text[error.start : error.end] == where
     assert error.unfinished == unfinished
+
+
+def test_what_is_asked_by_another_name_elsewhere_may_be_a_setting_too() -> None:
+    column = Facts(Summary(name="table", config={"columns": {"loss": "val_loss"}}), "recorded", NOW)
+    settings = settings_of([column.summary.config])
+    assert parse("loss:val", settings)(column) and parse("columns.loss:val", settings)(column)
+    for wanted in ("loss<2", "loss<", "loss=2.5"):
+        with pytest.raises(FilterError, match="write best"):
+            parse(wanted, settings)
+    assert parse('"or" a~b or~', settings).terms[1].part.value == "a~b", "no key stands before the sign"
+    assert parse("or", settings).terms, "alone it is a word"
 
 
 def test_before_the_runs_are_read_any_setting_may_be_asked_for() -> None:

@@ -61,6 +61,16 @@ def test_the_newest_come_first_and_no_more_than_asked(folder: Path) -> None:
     assert [line[7:10] for line in told] == ["100", "90 ", "80 "]
 
 
+def test_damaged_lines_are_told_below_the_newest_event(folder: Path) -> None:
+    run = FakeRun(folder / "a", every=10).train(20)
+    with (run.folder / "journal.jsonl").open("ab") as file:
+        file.write(b'\0\0{\nnot json\n{"event":"st')
+    told = words(run)
+    assert told[0][7:].startswith("20 evaluated")
+    assert told[1][7:] == "2 damaged lines of journal.jsonl are passed over; what they said is missing"
+    assert "damaged" not in "".join([*told[2:], *words(run, 1)]), "an unfinished line is no damage"
+
+
 def test_foreign_text_cannot_steer_the_terminal(folder: Path) -> None:
     run = FakeRun(folder / "a").train(5)
     run.note("\x1b[31mred\x07 [bold]x[/] \u202eabc\nnext")
