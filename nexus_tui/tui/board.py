@@ -220,7 +220,7 @@ class Board(Widget, can_focus=False):
         each, small = len(self._regions) - 1, len(curves.metrics) - 1
         first = max(0, min(self._page * each, small - each))
         page = (first + 2, first + each + 1, small + 1) if 0 < each < small else None
-        right = settings_line(self.smoothing, self.window, curves.x_kind, page)
+        right = settings_line(self.smoothing or 0.0, self.window, curves.x_kind, page)
         marks = [mark for mark in curves.marks() if mark.text and self._is_at(mark.x)]
         room = width - width_of(right) - 3
         left = said_at(curves.where(self.at), marks, room) if self.at is not None else ()
@@ -312,14 +312,15 @@ class Board(Widget, can_focus=False):
     # -- how it is drawn ----------------------------------------------------------------------------------
 
     @property
-    def smoothing(self) -> float:
-        """The coefficient of the first noisy curve that is seen."""
-        noisy = (chart for metric, chart in zip(self.shown, self.charts, strict=False) if metric.smooth)
-        return next((chart.smoothing for chart in noisy), self._view.smoothing or 0.0)
+    def smoothing(self) -> float | None:
+        """The coefficient of the first noisy curve that is seen; None if there is none."""
+        return next((chart.smoothing for chart in self.charts if chart.noisy), None)
 
     def smooth(self, direction: int) -> None:
-        """More, less, or as usual (0)."""
+        """More, less, or as usual (0); nothing changes where no noisy curve is seen."""
         levels, now = SMOOTHING_LEVELS, self.smoothing
+        if now is None:
+            return
         nearest = min(range(len(levels)), key=lambda index: abs(levels[index] - now))
         place = min(max(nearest + direction, 0), len(levels) - 1)
         self._view.smoothing = levels[place] if direction else None

@@ -51,7 +51,10 @@ class BoardScreen(ModeScreen):
         """More, less, or as usual."""
         self.board.smooth(direction)
         value = self.board.smoothing
-        self.nexus.say(f"Smoothing {value:g}" if value else "No smoothing: every step as it was.")
+        if value is None:
+            self.nexus.say("Nothing here is smoothed: no noisy curve is in sight.")
+        else:
+            self.nexus.say(f"Smoothing {value:g}" if value else "No smoothing: every step as it was.")
 
     def action_log(self) -> None:
         """Logarithmic or linear."""

@@ -11,7 +11,8 @@ from nexus_tui.tui.marks import MOST, Marked
 
 
 def chosen(marked: Sequence[Marked], run: Run | None) -> tuple[list[Marked], int]:
-    """The marked ones; of fewer than two, also the true best and the newest of the run that is open.
+    """The marked ones; of fewer than two, also the true best and the newest evaluated of the run
+    that is open.
 
     Returns them, and how many were added.
     """

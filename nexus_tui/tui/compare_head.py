@@ -28,7 +28,7 @@ def head(c: Comparing | None, filled: int, width: int) -> Line:
     of = names[0] if len(names) == 1 else f"{len(names)} runs: {', '.join(names)}"
     left: list[Span] = [("compare ", "text!"), (f"{len(c.rows)} checkpoints of {of}", "muted")]
     if filled:
-        what = "the true best and the newest" if filled == 2 else "what is marked, and another"
+        what = "the true best and the newest evaluated" if filled == 2 else "what is marked, and another"
         left = [("compare ", "text!"), (f"{what} of {of}; space in 3 marks others", "muted")]
     for text in validation_texts(c):
         line = spread(left, ((text, "muted"),), width)

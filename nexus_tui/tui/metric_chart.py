@@ -104,11 +104,24 @@ class MetricChart(Chart):
         """The curves that are shown."""
         return list(self.plot.request.curves)
 
+    @property
+    def noisy(self) -> bool:
+        """Whether there is a curve that smoothing changes."""
+        return bool(_noisy(self.drawn))
+
 
 def _smoothing(settings: Settings, curves: list[Curve]) -> float:
     """The coefficient that is asked for, else the usual one."""
     if settings.smoothing is not None:
         return settings.smoothing
-    noisy = (len(curve.x) for curve in curves if curve.smooth and curve.marker == "line" and not curve.dim)
-    points = max(noisy, default=0)
+    points = max((len(curve.x) for curve in _noisy(curves)), default=0)
     return next(beta for least, beta in USUAL if points >= least)
+
+
+def _noisy(curves: list[Curve]) -> list[Curve]:
+    """Those that are smoothed."""
+    return [
+        curve
+        for curve in curves
+        if curve.smooth and curve.marker == "line" and not curve.dim and len(curve.x)
+    ]

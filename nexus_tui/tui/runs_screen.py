@@ -169,10 +169,11 @@ class RunsScreen(ModeScreen):
             return ((" nexus-tui", "text!"), ("  reading the runs", "muted"))
         left: Line = ((" nexus-tui", "text!"),)
         if self._wanted and self._wanted.text and self._runs:
-            left = (*left, (f"  {len(self.listing.rows)} of {len(self._runs.all)} runs", "text"))
+            left = (*left, (f"  {len(self.listing.rows):,} of {len(self._runs.all):,} runs", "text"))
             left = (*left, (f"  {plain(self._wanted.text)}", "live"))
             left = (*left, ("  esc shows all", "muted")) if not self.listing.rows else left
-        elif total := len(app.runs):
+        elif app.runs:
+            total = len(app.runs) + len(app.shipped)
             left = (*left, (f"  {total:,} run{'s' if total != 1 else ''}", "muted"))
         if unread := app.unread:
             left = (*left, (f"  {unread:,} to read", "faint"))

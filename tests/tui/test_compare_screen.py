@@ -256,7 +256,7 @@ async def test_without_marks_the_best_and_the_newest_are_compared(make_app: Make
     app = make_app()
     async with app.run_test(size=(100, 30)) as pilot:
         await show(pilot)
-        assert "the true best and the newest of byte; space in 3 marks others" in text(app)
+        assert "the true best and the newest evaluated of byte; space in 3 marks others" in text(app)
         assert "1,400" in line(app, "A ●")
         assert "1,600" in line(app, "B ■")
         await press(pilot, "space")

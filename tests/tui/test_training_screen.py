@@ -338,6 +338,10 @@ async def test_axes_and_smoothing(make_app: Make, folder: Path) -> None:
         assert chart.smoothing < usual == 0.9 and app.view.smoothing == 0.8
         await press(pilot, "0")
         assert chart.smoothing == usual and app.view.smoothing is None
+        await press(pilot, "plus", "tab", "tab", "f")
+        assert board.large is not None and board.large.id == "lr"
+        await press(pilot, "0")
+        assert "Nothing here is smoothed" in text(app) and app.view.smoothing == 0.95
 
 
 async def test_a_new_step_reaches_the_screen(make_app: Make, folder: Path) -> None:
