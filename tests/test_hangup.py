@@ -58,7 +58,10 @@ class Program:
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
             if select.select([self.terminal], [], [], left)[0]:
-                self.read += os.read(self.terminal, 65_536)
+                try:
+                    self.read += os.read(self.terminal, 65_536)
+                except OSError:  # it has ended
+                    return
 
     def until(self, holds: Callable[[], bool], seconds: float = 60, *, reading: bool = True) -> None:
         end = time.monotonic() + seconds

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.style import Style
 from textual.color import Color, ColorParseError
+from textual.scrollbar import ScrollBar, ScrollBarRender
 from textual.theme import Theme
 
 from nexus_tui.tui.glyphs import Glyphs as Glyphs
@@ -222,6 +223,12 @@ def ansi_color() -> bool | None:
     return True if "NO_COLOR" in os.environ else None
 
 
+class _PlainScrollBar(ScrollBarRender):
+    """A scroll bar whose ends are whole cells: the others are no ASCII."""
+
+    VERTICAL_BARS = HORIZONTAL_BARS = [" "] * 8
+
+
 def register(app: App[Any], name: str | None = None, kept: str = "") -> None:
     """Give `app` these themes and choose one; NO_COLOR always gets the one without colour.
 
@@ -233,6 +240,7 @@ def register(app: App[Any], name: str | None = None, kept: str = "") -> None:
     Raises:
         ValueError: no theme is called `name`.
     """
+    ScrollBar.renderer = _PlainScrollBar if glyphs().ascii else ScrollBarRender
     for theme in THEMES:
         app.register_theme(theme)
     if app.no_color:
