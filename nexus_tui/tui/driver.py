@@ -82,6 +82,12 @@ class SteadyDriver(LinuxDriver):
             with contextlib.suppress(RuntimeError):  # the screen has just ended
                 self._running.call_soon_threadsafe(self._app.terminal_lost)  # type: ignore[attr-defined]
 
+    def _get_terminal_size(self) -> tuple[int, int]:
+        """The terminal's own word: an exported COLUMNS does not follow it to another size."""
+        with contextlib.suppress(OSError):
+            return os.get_terminal_size(self.fileno)
+        return super()._get_terminal_size()
+
     def _drained(self) -> None:
         """What was dropped is painted anew."""
         if self._running and not self.lost:

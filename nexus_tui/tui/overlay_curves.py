@@ -9,7 +9,7 @@ import numpy as np
 
 from nexus_tui.runs import truth
 from nexus_tui.runs.run import TRAIN_STEPS, Evaluation, Run
-from nexus_tui.runs.tokenizers import differ
+from nexus_tui.runs.tokenizers import differ, tokens
 from nexus_tui.tui import format as fmt
 from nexus_tui.tui.chart import Band, Curve, Legend, Mark
 from nexus_tui.tui.chart.axis import XKind
@@ -219,6 +219,8 @@ class OverlayCurves:
         runs = [member.run for member in self.members]
         if self.tokens:
             return "tokens differ: compare bits per byte"
+        if len(runs) > 1 and any(tokens(run) is None for run in runs):
+            return "not of all is it on record which tokens they count"
         texts = {run.started.corpus_sha256 for run in runs if run.started} - {""}
         if len(texts) > 1 or len({run.setting("data.corpus") for run in runs} - {None}) > 1:
             return "trained and validated on different texts"

@@ -135,7 +135,7 @@ class PlaygroundScreen(TextScreen):
 
     def record_changed(self) -> None:
         """Keep the lists of runs and checkpoints up to date."""
-        if self.is_mounted:
+        if self.query(SourceBar):  # composed, and not yet taken down
             self.bar.look(self.nexus.current, self.nexus.runs, self.nexus.sampling_share)
 
     def on_source_bar_changed(self, _: SourceBar.Changed) -> None:

@@ -79,6 +79,16 @@ def test_different_tokens_refuse_what_is_of_tokens_and_offer_bits_per_byte(runs:
     assert curves.of(BITS)[0].joined and "bits per byte" in curves.remark
 
 
+def test_tokens_that_are_not_on_record_are_remarked_on(runs: dict[str, Run], tmp_path: Path) -> None:
+    FakeRun(tmp_path / "other", total=60, every=20).train(20)
+    change(tmp_path / "other", 'tokenizer = "byte"', "")
+    unknown = {**runs, "other": Run(tmp_path / "other")}
+    assert OverlayCurves(members(unknown, "short", "other"), "step").remark.startswith(
+        "not of all is it on record"
+    )
+    assert not OverlayCurves(members(unknown, "other"), "step").remark
+
+
 def test_different_texts_are_remarked_on(runs: dict[str, Run], tmp_path: Path) -> None:
     other = FakeRun(tmp_path / "other", total=40, every=20).train(20)
     change(other.folder, "tinyshakespeare", "novels")
