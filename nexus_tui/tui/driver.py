@@ -85,7 +85,9 @@ class SteadyDriver(LinuxDriver):
     def _get_terminal_size(self) -> tuple[int, int]:
         """The terminal's own word: an exported COLUMNS does not follow it to another size."""
         with contextlib.suppress(OSError):
-            return os.get_terminal_size(self.fileno)
+            size = os.get_terminal_size(self.fileno)
+            if all(size):  # one that was told no size has none
+                return size
         return super()._get_terminal_size()
 
     def _drained(self) -> None:

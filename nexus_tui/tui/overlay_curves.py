@@ -220,7 +220,7 @@ class OverlayCurves:
         if self.tokens:
             return "tokens differ: compare bits per byte"
         if len(runs) > 1 and any(tokens(run) is None for run in runs):
-            return "not of all is it on record which tokens they count"
+            return "tokens are not on record"
         texts = {run.started.corpus_sha256 for run in runs if run.started} - {""}
         if len(texts) > 1 or len({run.setting("data.corpus") for run in runs} - {None}) > 1:
             return "trained and validated on different texts"

@@ -84,7 +84,7 @@ def test_tokens_that_are_not_on_record_are_remarked_on(runs: dict[str, Run], tmp
     change(tmp_path / "other", 'tokenizer = "byte"', "")
     unknown = {**runs, "other": Run(tmp_path / "other")}
     assert OverlayCurves(members(unknown, "short", "other"), "step").remark.startswith(
-        "not of all is it on record"
+        "tokens are not on record"
     )
     assert not OverlayCurves(members(unknown, "other"), "step").remark
 
