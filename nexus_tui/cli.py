@@ -3,16 +3,13 @@
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from nexus_tui import __version__, cli_steering, foreground
+from nexus_tui import __version__, cli_steering, cli_training, foreground
 from nexus_tui.cli_options import JsonOption, RunArgument, RunsOption
 from nexus_tui.foreground import THE_ANSWER_IS_NO
-
-if TYPE_CHECKING:
-    from nexus_tui.training.session import Session
 
 app = typer.Typer(
     name="nexus-tui",
@@ -23,16 +20,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(cli_training.app)
 app.add_typer(cli_steering.app)
 
 
 def main() -> None:
     """Run the command line. `nexus-tui [DIR]` is `nexus-tui open [DIR]`."""
-    commands = {
-        command.name or command.callback.__name__
-        for command in (*app.registered_commands, *cli_steering.app.registered_commands)
-        if command.callback
-    }
+    commands = typer.main.get_group(app).commands
     arguments = sys.argv[1:]
     if not arguments or (arguments[0] not in commands and arguments[0] not in ("-h", "--help", "--version")):
         arguments = ["open", *arguments]
@@ -65,79 +59,6 @@ def open_app(
 ) -> None:
     """Open the app on a runs folder or one run."""
     _exit(foreground.open_app(folder or runs, sampling_cpu))
-
-
-@app.command(epilog="Example: nexus-tui train --model nexus-tiny --set optimizer.lr=2e-3 --name first")
-def train(
-    model: Annotated[
-        str, typer.Option(help="A model of `nexus-tui models`, or a .toml file.")
-    ] = "nexus-byte",
-    corpus: Annotated[str, typer.Option(help="A corpus by name, a text file or a folder of them.")] = "",
-    steps: Annotated[
-        int, typer.Option(help="Optimizer steps (default: the model's).", show_default=False)
-    ] = 0,
-    seed: Annotated[int, typer.Option(help="Decides weights and batches.", show_default=False)] = -1,
-    name: Annotated[str, typer.Option(help="The run's name (default: the model's, numbered).")] = "",
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any key of the configuration.")
-    ] = None,
-    holdout: Annotated[
-        float,
-        typer.Option(help="Share of the text on which only the winner is scored.", show_default=False),
-    ] = 0.0,
-    resume: Annotated[str, typer.Option(metavar="RUN", help="Go on with a run.")] = "",
-    from_step: Annotated[
-        str, typer.Option("--from", metavar="STEP", help="… from this checkpoint (default: newest).")
-    ] = "",
-    detach: Annotated[
-        bool, typer.Option("--detach", help="Train in a process of its own, and come back at once.")
-    ] = False,
-    headless: Annotated[bool, typer.Option("--headless", help="Plain lines on a terminal, too.")] = False,
-    runs: RunsOption = None,
-) -> None:
-    """Train without a screen: a progress bar on a terminal, plain lines elsewhere. Ctrl-C saves and stops.
-
-    With --resume, --steps says how far to go instead of what was planned.
-    """
-
-    def begin() -> "Session":
-        return _begin(model, corpus, steps, seed, name, settings, holdout, resume, from_step, runs)
-
-    _exit(foreground.detach(begin) if detach else foreground.train_to_the_end(begin, plain=headless))
-
-
-def _begin(
-    model: str,
-    corpus: str,
-    steps: int,
-    seed: int,
-    name: str,
-    settings: list[str] | None,
-    holdout: float,
-    resume: str,
-    from_step: str,
-    runs: Path | None,
-) -> "Session":
-    """Begin the training that `train` was asked for."""
-    from nexus_tui.config import ConfigError, RunConfig
-    from nexus_tui.runs.store import Runs, runs_folder
-    from nexus_tui.training.session import Session
-
-    root = runs_folder(runs)
-    if from_step and not resume:
-        raise ConfigError("--from needs --resume RUN.")
-    if resume:
-        return Session.resume(Runs(root).find(resume).folder, from_step or None, steps)
-    overrides = list(settings or [])
-    if corpus:
-        overrides.append(f"data.corpus={json.dumps(corpus)}")
-    if steps:
-        overrides.append(f"budget.steps={steps}")
-    if seed >= 0:
-        overrides.append(f"run.seed={seed}")
-    if holdout:
-        overrides.append(f"data.holdout={holdout}")
-    return Session.start(root, RunConfig.load(model, overrides), name)
 
 
 @app.command(epilog="Example: nexus-tui runs --filter 'model:byte lr>=1e-3 best<2.0 -note:debug'")

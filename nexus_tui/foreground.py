@@ -56,7 +56,8 @@ def open_app(folder: Path | None = None, sampling_share: float | None = None) ->
     if session and session.alive:
         if outcome == "keep":
             name = session.folder.name
-            print(f"{name} trains on here. Ctrl-C saves and stops; `nexus-tui attach {name}` shows it.")
+            with suppress(OSError):  # the terminal may go at this very moment
+                print(f"{name} trains on here. Ctrl-C saves and stops; `nexus-tui attach {name}` shows it.")
         else:
             session.stop()
         return train_to_the_end(lambda: session)

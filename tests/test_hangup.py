@@ -2,6 +2,7 @@
 
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -196,8 +197,8 @@ def command(*arguments: str) -> tuple[int, str]:
 
 
 def test_a_detached_training_is_steered_from_the_shell(tmp_path: Path, longer: RunConfig) -> None:
-    preset = tmp_path / "longer.toml"
-    preset.write_text(longer.to_toml())
+    preset = tmp_path / "longer.toml"  # it must not end before it is paused, nor save
+    preset.write_text(re.sub(rf"\b{STEPS}\b", "100000", longer.to_toml()))
     runs = ["--runs", str(tmp_path)]
     status, text = command("train", "--detach", "--model", str(preset), "--name", "run", *runs)
     assert (status, text.split(";")[0].startswith("run trains as process ")) == (0, True)

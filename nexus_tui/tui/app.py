@@ -408,7 +408,7 @@ class NexusApp(App[str]):
     def terminal_lost(self) -> None:
         """Leave; what is trained here goes on to its end."""
         self.lost = True
-        self.exit(KEEP)
+        self.leave_it_training()
 
     def leave_it_training(self) -> None:
         """Close the screen; what is trained here goes on to its end."""
@@ -478,7 +478,7 @@ class NexusApp(App[str]):
     def _leave(self, answer: str | None) -> None:
         session = self.session
         if answer == "k":
-            self.exit(KEEP)
+            self.leave_it_training()
         elif answer == "s" and session:
             from nexus_tui.tui.dialogs import Waiting
 

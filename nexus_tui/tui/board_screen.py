@@ -1,4 +1,4 @@
-"""What the screens that have a board share: its keys."""
+"""What the screens that have a board share: its keys, and the way back."""
 
 from __future__ import annotations
 
@@ -27,6 +27,14 @@ class BoardScreen(ModeScreen):
 
     def show_curves(self) -> None:
         """Give the board its curves, along the axis that the view names."""
+        raise NotImplementedError
+
+    def redraw(self) -> None:
+        """Draw everything again: another part of the screen has room for something else."""
+        raise NotImplementedError
+
+    def leave(self) -> None:
+        """Go where one came from."""
         raise NotImplementedError
 
     def action_read(self, cells: int) -> None:
@@ -83,6 +91,27 @@ class BoardScreen(ModeScreen):
         """Nothing but the large chart, or everything."""
         self.board.turn_full()
         self.set_class(self.board.full, "-full")
+        self.call_after_refresh(self.redraw)
+
+    def action_side(self) -> None:
+        """Show or hide the column beside the board."""
+        view = self.nexus.view
+        hidden = "side" in view.closed
+        view.closed = [one for one in view.closed if one != "side"] if hidden else [*view.closed, "side"]
+        self.set_class(not hidden, "-no-side")
+        self.call_after_refresh(self.redraw)
+
+    def action_back(self) -> None:
+        """Undo the nearest thing: crosshair, window, full chart, this screen."""
+        board = self.board
+        if board.at is not None:
+            board.point(None)
+        elif board.window is not None:
+            board.live()
+        elif board.full:
+            self.action_full()
+        else:
+            self.leave()
 
     def action_lower(self) -> None:
         """Show or hide the small charts."""

@@ -69,7 +69,7 @@ class OverlayScreen(BoardScreen):
 
     def on_resize(self) -> None:
         """Another size has room for something else."""
-        self.call_after_refresh(self._redraw)
+        self.call_after_refresh(self.redraw)
 
     @property
     def _stands(self) -> bool:
@@ -116,14 +116,15 @@ class OverlayScreen(BoardScreen):
             return
         news = (self._hidden, *((run.name, run.revision, run.state) for run in self._runs))
         if news != self._drawn:
-            self._redraw()
+            self.redraw()
 
     def colors_changed(self) -> None:
         """Runs have other colours."""
         super().colors_changed()
-        self._redraw()
+        self.redraw()
 
-    def _redraw(self) -> None:
+    def redraw(self) -> None:
+        """Draw what there is to draw of the runs."""
         if not self._stands or not self._runs:
             return
         self._drawn = (self._hidden, *((run.name, run.revision, run.state) for run in self._runs))
@@ -224,7 +225,7 @@ class OverlayScreen(BoardScreen):
         view, name = self.nexus.view, self._focus
         hidden = name in view.hidden
         view.hidden = [one for one in view.hidden if one != name] if hidden else [*view.hidden, name]
-        self._redraw()
+        self.redraw()
 
     def action_remove(self) -> None:
         """Take the run under the cursor out, and unmark it."""
@@ -234,7 +235,7 @@ class OverlayScreen(BoardScreen):
         view.places = {one: place for one, place in view.places.items() if one != name}
         self._runs = [run for run in self._runs if run.name != name]
         if self._runs:
-            self._redraw()
+            self.redraw()
         else:
             self.dismiss()
 
@@ -245,27 +246,6 @@ class OverlayScreen(BoardScreen):
         if run:
             self.nexus.open(run)
 
-    def action_side(self) -> None:
-        """Show or hide the list."""
-        view = self.nexus.view
-        hidden = "side" in view.closed
-        view.closed = [one for one in view.closed if one != "side"] if hidden else [*view.closed, "side"]
-        self.set_class(not hidden, "-no-side")
-        self.call_after_refresh(self._redraw)
-
-    def action_full(self) -> None:
-        """Nothing but the large chart, or everything."""
-        super().action_full()
-        self.call_after_refresh(self._redraw)
-
-    def action_back(self) -> None:
-        """Undo the nearest thing: crosshair, window, full chart, this screen."""
-        board = self.board
-        if board.at is not None:
-            board.point(None)
-        elif board.window is not None:
-            board.live()
-        elif board.full:
-            self.action_full()
-        else:
-            self.dismiss()
+    def leave(self) -> None:
+        """Back to the list of runs."""
+        self.dismiss()

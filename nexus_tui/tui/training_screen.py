@@ -63,7 +63,7 @@ class TrainingScreen(BoardScreen):
 
     def on_resize(self) -> None:
         """Another size has room for something else."""
-        self.call_after_refresh(self._redraw)
+        self.call_after_refresh(self.redraw)
 
     # Drawing ---------------------------------------------------------------------------------------------
 
@@ -75,11 +75,12 @@ class TrainingScreen(BoardScreen):
         if run is not None and (run.folder, run.revision) != self._drawn:
             if not self._drawn or run.folder != self._drawn[0]:
                 self.board.forget()
-            self._redraw()
+            self.redraw()
         elif run is None and self._drawn:
-            self._redraw()
+            self.redraw()
 
-    def _redraw(self) -> None:
+    def redraw(self) -> None:
+        """Draw the current run, or where to find one."""
         if not self.query(KeyBar):  # not composed yet, or already taken down
             return
         run = self.nexus.current
@@ -263,27 +264,6 @@ class TrainingScreen(BoardScreen):
         run = self.nexus.current
         self.board.show(RunCurves(run, self.nexus.view.axis, best(run)) if run else None)
 
-    def action_side(self) -> None:
-        """Show or hide the side column."""
-        view = self.nexus.view
-        hidden = "side" in view.closed
-        view.closed = [one for one in view.closed if one != "side"] if hidden else [*view.closed, "side"]
-        self.set_class(not hidden, "-no-side")
-        self.call_after_refresh(self._redraw)
-
-    def action_full(self) -> None:
-        """Nothing but the large chart, or everything."""
-        super().action_full()
-        self.call_after_refresh(self._redraw)
-
-    def action_back(self) -> None:
-        """Undo the nearest thing: crosshair, window, full chart, this screen."""
-        board = self.board
-        if board.at is not None:
-            board.point(None)
-        elif board.window is not None:
-            board.live()
-        elif board.full:
-            self.action_full()
-        else:
-            self.app.switch_mode("runs")
+    def leave(self) -> None:
+        """Back to the list of runs."""
+        self.app.switch_mode("runs")

@@ -1,0 +1,78 @@
+"""The command that trains without a screen."""
+
+import json
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nexus_tui import foreground
+from nexus_tui.cli_options import RunsOption
+
+if TYPE_CHECKING:
+    from nexus_tui.training.session import Session
+
+app = typer.Typer()
+
+
+@app.command(epilog="Example: nexus-tui train --model nexus-tiny --set optimizer.lr=2e-3 --name first")
+def train(
+    model: Annotated[
+        str, typer.Option(help="A model of `nexus-tui models`, or a .toml file.")
+    ] = "nexus-byte",
+    corpus: Annotated[str, typer.Option(help="A corpus by name, a text file or a folder of them.")] = "",
+    steps: Annotated[
+        int, typer.Option(help="Optimizer steps (default: the model's).", show_default=False)
+    ] = 0,
+    seed: Annotated[int, typer.Option(help="Decides weights and batches.", show_default=False)] = -1,
+    name: Annotated[str, typer.Option(help="The run's name (default: the model's, numbered).")] = "",
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any key of the configuration.")
+    ] = None,
+    holdout: Annotated[
+        float,
+        typer.Option(help="Share of the text on which only the winner is scored.", show_default=False),
+    ] = 0.0,
+    resume: Annotated[str, typer.Option(metavar="RUN", help="Go on with a run.")] = "",
+    from_step: Annotated[
+        str, typer.Option("--from", metavar="STEP", help="… from this checkpoint (default: newest).")
+    ] = "",
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Train in a process of its own, and come back at once.")
+    ] = False,
+    headless: Annotated[bool, typer.Option("--headless", help="Plain lines on a terminal, too.")] = False,
+    runs: RunsOption = None,
+) -> None:
+    """Train without a screen: a progress bar on a terminal, plain lines elsewhere. Ctrl-C saves and stops.
+
+    With --resume, --steps says how far to go instead of what was planned.
+    """
+
+    if from_step and not resume:
+        from nexus_tui.config import ConfigError
+
+        raise ConfigError("--from needs --resume RUN.")
+
+    def begin() -> "Session":  # imports here: with --detach it runs in the new process, before any thread
+        from nexus_tui.config import RunConfig
+        from nexus_tui.runs.store import Runs, runs_folder
+        from nexus_tui.training.session import Session
+
+        root = runs_folder(runs)
+        if resume:
+            return Session.resume(Runs(root).find(resume).folder, from_step or None, steps)
+        overrides = _overrides(settings or [], corpus, steps, seed, holdout)
+        return Session.start(root, RunConfig.load(model, overrides), name)
+
+    if status := foreground.detach(begin) if detach else foreground.train_to_the_end(begin, plain=headless):
+        raise typer.Exit(status)
+
+
+def _overrides(settings: list[str], corpus: str, steps: int, seed: int, holdout: float) -> list[str]:
+    """The options as `table.key=value`; those that say otherwise than --set win."""
+    options = {
+        "data.corpus": json.dumps(corpus) if corpus else "",
+        "budget.steps": str(steps) if steps else "",
+        "run.seed": str(seed) if seed >= 0 else "",
+        "data.holdout": str(holdout) if holdout else "",
+    }
+    return [*settings, *(f"{key}={value}" for key, value in options.items() if value)]
