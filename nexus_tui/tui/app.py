@@ -232,6 +232,8 @@ class NexusApp(App[str]):
         self._news()
 
     def _tick(self) -> None:
+        if not self.is_running:  # screens are being taken down, piece by piece
+            return
         if said := self._view_file.look(self.view):
             self.say(said, "warn")
         changed = self._watcher.tick(self.current) if self._watcher else False

@@ -135,7 +135,7 @@ class PlaygroundScreen(TextScreen):
 
     def record_changed(self) -> None:
         """Keep the lists of runs and checkpoints up to date."""
-        if self.is_mounted and len(self.query("SourceBar SelectOverlay")) == 2:  # both lists are composed
+        if self.is_mounted:
             self.bar.look(self.nexus.current, self.nexus.runs, self.nexus.sampling_share)
 
     def on_source_bar_changed(self, _: SourceBar.Changed) -> None:
