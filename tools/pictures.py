@@ -34,6 +34,7 @@ PICTURES: dict[str, str] = {
     "playground": "5 … ctrl+r … escape home right right right right right right right s right …",
     "grid": f"{MARKED} 5 … ctrl+g …",
     "evolution": "5 … ctrl+e …",
+    "runs": "1 … U home space j space …",
     "new": "1 … n …",
     "overlay": "1 … U home space j space j space o … left shift+left shift+left …",
 }
