@@ -1,61 +1,96 @@
-"""docs/performance.md, written section by section: a section that is measured anew replaces the old one."""
+"""A document of figures, written section by section: one that is measured anew replaces the old one."""
 
 import re
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
 from benchmarks.machine import machine
-from benchmarks.sections import SECTIONS, Section
+from benchmarks.sections import ROOT, SECTIONS, Section
 
-HEAD = """# Performance
+_GOAL = re.compile(r"^- Goal: (?P<what>.*)\. Measured: (?P<measured>.*), \*\*(?P<met>.*)\*\*\.$", re.M)
+_SECONDS = re.compile(r"^`.*` · .* · (?P<seconds>\d+) s$", re.M)
+
+
+@dataclass(frozen=True)
+class Document:
+    """Where figures are written, under which head, and in which order."""
+
+    path: Path
+    head: str
+    sections: tuple[Section, ...]
+    limit: float | None = None
+    """Seconds that all sections may take together."""
+
+
+PERFORMANCE = Document(
+    ROOT / "docs" / "performance.md",
+    """# Performance
 
 Written by `make bench`, which runs every command below; `make bench ARGS="limit sampling"` runs some and
 replaces their sections alone. Contenders take turns (A B A B), in one process or each in its own, so that
 what disturbs the machine disturbs them all: the figures to trust are the ratios. Each section says when it
-was measured, on what, and how busy the machine was with other things before.
-"""
-_GOAL = re.compile(r"^- Goal: (?P<what>.*)\. Measured: (?P<measured>.*), \*\*(?P<met>.*)\*\*\.$", re.M)
+was measured, on what, how busy the machine was with other things before, and how long it took.
+""",
+    SECTIONS,
+)
 
 
-def written(section: Section, output: str, busy: float) -> str:
-    """A section's Markdown from what its benchmark printed; `busy` is the machine's share before it began."""
+def missed(output: str) -> list[str]:
+    """The goals that were not met, of what a program printed."""
+    return [goal["what"] for goal in _GOAL.finditer(output) if goal["met"] != "met"]
+
+
+def written(section: Section, output: str, busy: float, seconds: float) -> str:
+    """A section's Markdown from what its program printed in so many seconds.
+
+    `busy` is the share of the machine that was at work before it began.
+    """
     body = f"```\n{output.strip()}\n```" if section.plain else output.strip()
-    measured = f"{date.today().isoformat()} · {machine()} · {busy:.0%} busy before"
+    measured = f"{date.today().isoformat()} · {machine()} · {busy:.0%} busy before · {seconds:.0f} s"
     return f"`{section.command}` · {measured}\n\n{section.about}\n\n{body}\n"
 
 
-def replaced(document: str, title: str, text: str) -> str:
-    """The document with one section's text, at its place in SECTIONS; what is no section of ours stays last.
+def replaced(document: Document, before: str, title: str, text: str) -> str:
+    """What is written with one section's text at its place; what is no section of the document's stays last.
 
     The head is written anew from the goals of all sections.
     """
-    _, *parts = re.split(r"^## ", document, flags=re.MULTILINE)
+    _, *parts = re.split(r"^## ", before, flags=re.MULTILINE)
     sections = {heading: body for heading, _, body in (part.partition("\n") for part in parts)}
     sections[title] = f"\n{text}"
-    order = [section.title for section in SECTIONS if section.title in sections]
+    order = [section.title for section in document.sections if section.title in sections]
     order += [heading for heading in sections if heading not in order]
     known = {heading: sections[heading] for heading in order}
-    whole = [_head(known), *(f"## {heading}\n\n{body.strip()}\n" for heading, body in known.items())]
+    whole = [
+        _head(document, known),
+        *(f"## {heading}\n\n{body.strip()}\n" for heading, body in known.items()),
+    ]
     return "\n".join(whole)
 
 
-def replace(path: Path, section: Section, output: str, busy: float) -> None:
-    """Put what a benchmark printed into the document on disk, as a whole or not at all."""
-    before = path.read_text("utf-8") if path.exists() else ""
-    beside = path.with_suffix(".new")
-    beside.write_text(replaced(before, section.title, written(section, output, busy)), "utf-8")
-    beside.replace(path)
+def replace(document: Document, section: Section, output: str, busy: float, seconds: float) -> None:
+    """Put what a program printed into the document on disk, as a whole or not at all."""
+    before = document.path.read_text("utf-8") if document.path.exists() else ""
+    beside = document.path.with_suffix(".new")
+    text = written(section, output, busy, seconds)
+    beside.write_text(replaced(document, before, section.title, text), "utf-8")
+    beside.replace(document.path)
 
 
-def _head(sections: dict[str, str]) -> str:
+def _head(document: Document, sections: dict[str, str]) -> str:
     rows = [
         f"| {found['what']} | {found['measured']} | {found['met']} | [{title}](#{_anchor(title)}) |"
         for title, body in sections.items()
         for found in _GOAL.finditer(body)
     ]
+    if rows and document.limit:
+        taken = sum(int(found["seconds"]) for body in sections.values() for found in _SECONDS.finditer(body))
+        met = "met" if taken <= document.limit else "not met"
+        rows.append(f"| all of it takes ≤ {document.limit:g} s | {taken} s | {met} | |")
     if not rows:
-        return HEAD
-    return "\n".join([HEAD, "| goal | measured | | |", "|---|---:|---|---|", *rows, ""])
+        return document.head
+    return "\n".join([document.head, "| goal | measured | | |", "|---|---:|---|---|", *rows, ""])
 
 
 def _anchor(title: str) -> str:

@@ -1,30 +1,35 @@
-"""The sections of docs/performance.md, and who runs for each."""
+"""The sections of a document of figures, and who runs for each: docs/performance.md has those below."""
 
 import ast
 from dataclasses import dataclass
 from pathlib import Path
 
+ROOT = Path(__file__).parents[1]
+
 
 @dataclass(frozen=True)
 class Section:
-    """What one benchmark prints, under a title."""
+    """What one program prints, under a title."""
 
     name: str
-    """Of its module in this folder."""
+    """Of its module in the package."""
     title: str
     arguments: tuple[str, ...] = ()
     plain: bool = False
     """What it prints is aligned with spaces, and no Markdown."""
+    package: str = "benchmarks"
+    limit: float | None = None
+    """Seconds after which it is ended, with all that it started, and has failed."""
 
     @property
     def command(self) -> str:
         """What to type for this section's figures alone."""
-        return " ".join(["python -m", f"benchmarks.{self.name}", *self.arguments])
+        return " ".join(["python -m", f"{self.package}.{self.name}", *self.arguments])
 
     @property
     def about(self) -> str:
         """What it measures: the module's own words. The module is not imported."""
-        source = (Path(__file__).parent / f"{self.name}.py").read_text("utf-8")
+        source = (ROOT / self.package.replace(".", "/") / f"{self.name}.py").read_text("utf-8")
         return ast.get_docstring(ast.parse(source)) or ""
 
 

@@ -1,13 +1,14 @@
 """`make bench`: what is measured anew replaces its section of docs/performance.md, and nothing else."""
 
+import dataclasses
 import re
 import sys
 from pathlib import Path
 
 import pytest
 
-from benchmarks import __main__ as bench
-from benchmarks import document, sections
+from benchmarks import document, running, sections
+from benchmarks.document import PERFORMANCE
 from benchmarks.harness import Timing, goal, in_turn, spread, table
 from benchmarks.sections import SECTIONS, Section
 
@@ -16,9 +17,9 @@ OLD = "# Performance\n\nAn old head.\n\n## By hand\n\nKeep me.\n\n### and me\n\n
 
 
 def test_a_section_is_put_in_its_place_and_what_is_not_ours_stays() -> None:
-    once = document.replaced(OLD, PAIRS.title, "Pairs, 1.\n")
-    both = document.replaced(once, LIMIT.title, "Limit.\n")
-    again = document.replaced(both, PAIRS.title, "Pairs, 2.\n")
+    once = document.replaced(PERFORMANCE, OLD, PAIRS.title, "Pairs, 1.\n")
+    both = document.replaced(PERFORMANCE, once, LIMIT.title, "Limit.\n")
+    again = document.replaced(PERFORMANCE, both, PAIRS.title, "Pairs, 2.\n")
     titles = re.findall(r"^## (.*)$", again, re.MULTILINE)
     assert titles == [LIMIT.title, PAIRS.title, "By hand", "Start of old"]
     assert "Pairs, 2." in again
@@ -26,12 +27,14 @@ def test_a_section_is_put_in_its_place_and_what_is_not_ours_stays() -> None:
     assert "An old head" not in again
     assert "Keep me.\n\n### and me\n" in again
     assert again.endswith("Me too.\n")
-    assert document.replaced(again, PAIRS.title, "Pairs, 2.\n") == again
+    assert document.replaced(PERFORMANCE, again, PAIRS.title, "Pairs, 2.\n") == again
 
 
 def test_the_head_lists_the_goals_of_every_section() -> None:
     text = f"A table.\n\n{goal('a step takes', 1.35, 1.5, '×', 'its products')}\n"
-    whole = document.replaced(document.replaced("", PAIRS.title, "No goal.\n"), LIMIT.title, text)
+    whole = document.replaced(
+        PERFORMANCE, document.replaced(PERFORMANCE, "", PAIRS.title, "No goal.\n"), LIMIT.title, text
+    )
     assert (
         f"| a step takes ≤ 1.35 × its products | 1.5 × | not met "
         f"| [{LIMIT.title}](#the-limit-of-a-training-step) |" in whole
@@ -61,7 +64,8 @@ def test_a_benchmark_writes_its_section_and_one_that_fails_leaves_the_old_one(
     missing = Section("missing", "By hand")
     path.write_text(OLD)
     forecast = next(section for section in SECTIONS if section.name == "forecast")
-    assert bench.run([missing, forecast], path) == ["missing"]
+    where = dataclasses.replace(PERFORMANCE, path=path)
+    assert running.run(where, [missing, forecast]) == (["missing"], [])
     text = path.read_text()
     assert "Keep me." in text
     assert f"`{forecast.command}` · " in text
@@ -71,8 +75,8 @@ def test_a_benchmark_writes_its_section_and_one_that_fails_leaves_the_old_one(
     assert "missing failed, its section stays as it was" in capfd.readouterr().err
     monkeypatch.setattr(sys, "argv", ["benchmarks", "nonsense"])
     with pytest.raises(SystemExit):
-        bench.main()
-    assert "there is no benchmark nonsense" in capfd.readouterr().err
+        running.main(PERFORMANCE, "benchmarks", "")
+    assert "there is no section nonsense" in capfd.readouterr().err
 
 
 def test_contenders_run_in_turn_some_more_often_and_ratios_are_of_rounds() -> None:

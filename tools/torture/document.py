@@ -1,0 +1,29 @@
+"""docs/reliability.md: its sections, in their order, and how many seconds each may take."""
+
+from benchmarks.document import Document
+from benchmarks.sections import ROOT, Section
+
+PACKAGE = "tools.torture"
+LIMIT = 900.0
+"""Seconds for all of it."""
+
+
+def _section(name: str, title: str, limit: float) -> Section:
+    return Section(name, title, package=PACKAGE, limit=limit)
+
+
+RELIABILITY = Document(
+    ROOT / "docs" / "reliability.md",
+    """# Reliability
+
+Written by `make torture`, which does all of this to the program, for real, within 15 minutes, and fails if
+one figure misses its bound; `make torture ARGS="kills locks"` does some of it and replaces those sections
+alone. Each section says when it was run, on what, how busy the machine was with other things before, and how
+long it took.
+""",
+    (
+        _section("kills", "Killed at any moment", 330),
+        _section("disk", "Failing disks and clocks", 60),
+    ),
+    LIMIT,
+)
