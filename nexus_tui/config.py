@@ -1,6 +1,5 @@
 """RunConfig: everything that defines a run, checked on the way in."""
 
-import json
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from nexus_tui.lm.config import JambaConfig
 from nexus_tui.resources import model_files
+from nexus_tui.runs.run_toml import to_toml
 
 
 class ConfigError(Exception):
@@ -171,12 +171,7 @@ class RunConfig(_Table):
 
     def to_toml(self) -> str:
         """The text of run.toml: every key with its value."""
-        values = self.model_dump()
-        lines = [f"{key} = {_toml(value)}" for key, value in values.items() if not isinstance(value, dict)]
-        for table, content in values.items():
-            if isinstance(content, dict):
-                lines += ["", f"[{table}]", *(f"{key} = {_toml(value)}" for key, value in content.items())]
-        return "\n".join(lines) + "\n"
+        return to_toml(self.model_dump())
 
 
 def _override(tables: dict[str, Any], override: str) -> None:
@@ -193,8 +188,3 @@ def _override(tables: dict[str, Any], override: str) -> None:
     if not isinstance(content, dict):
         raise ConfigError(f"--set {override}: {table} is no table.")
     content[name] = value
-
-
-def _toml(value: Any) -> str:
-    """A value as TOML. JSON's strings, numbers, booleans and flat lists are TOML's."""
-    return json.dumps(value, ensure_ascii=False)

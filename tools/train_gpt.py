@@ -12,41 +12,26 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.gpt import GPTLearner
+from nexus_tui import Journal
 from nexus_tui.config import RunConfig
 from nexus_tui.data.corpus import load_corpus
 from nexus_tui.data.dataset import prepare
-from nexus_tui.runs import journal as j
-from nexus_tui.training.evaluation import Validation, summary, validation
+from nexus_tui.training.evaluation import Validation, validation
 
 
-def train(learner: GPTLearner, scored: Validation, journal: j.Journal) -> None:
+def train(learner: GPTLearner, scored: Validation, journal: Journal) -> None:
     """Train to the end of the budget, putting every step and evaluation on record."""
     config = learner.config
     while learner.step < config.budget.steps:
         done, step = learner.advance(), learner.step
-        journal.append(
-            j.StepEvent(
-                step=step,
-                loss=done.loss,
-                lr=done.lr,
-                grad_norm=done.grad_norm,
-                tokens=step * config.budget.batch * config.data.window,
-                seconds=round(done.seconds, 6),
-            )
+        tokens = step * config.budget.batch * config.data.window
+        journal.step(
+            step, done.loss, done.lr, grad_norm=done.grad_norm, tokens=tokens, seconds=done.seconds
         )
         if step % config.evaluation.every == 0 or step == config.budget.steps:
-            loss, stderr = summary(np.concatenate(list(scored.losses(learner.model))))  # type: ignore[arg-type]
-            journal.append(
-                j.EvaluatedEvent(
-                    step=step,
-                    checkpoint="",
-                    loss=loss,
-                    stderr=stderr,
-                    bits_per_byte=scored.bits_per_byte(loss),
-                    windows=len(scored.inputs),
-                    protocol=scored.protocol,
-                )
-            )
+            losses = np.concatenate(list(scored.losses(learner.model)))  # type: ignore[arg-type]
+            bits = scored.bits_per_byte(float(losses.mean(dtype=np.float64)))
+            journal.evaluate(step, losses, bits_per_byte=bits, protocol=scored.protocol)
 
 
 def main() -> None:
@@ -60,22 +45,16 @@ def main() -> None:
     config = RunConfig.load(arguments.model, arguments.set)
     data = config.data
     dataset = prepare(load_corpus(data.corpus), "byte", 256, data.validation, holdout=data.holdout)
-    folder = arguments.runs / arguments.name
-    folder.mkdir(parents=True)
-    (folder / "run.toml").write_text(config.to_toml())
-    journal = j.Journal(folder / "journal.jsonl")
     learner = GPTLearner(config, dataset)
-    journal.append(
-        j.StartedEvent(
-            kind="gpt",
-            parameters=sum(parameter.numel() for parameter in learner.model.parameters()),
-            train_tokens=len(dataset.train),
-            validation_tokens=len(dataset.validation),
-            validation_bytes=dataset.validation_bytes,
-        )
-    )
-    train(learner, validation(dataset, data.window), journal)
-    journal.append(j.EndedEvent(step=config.budget.steps, reason="finished"))
+    with Journal.create(
+        arguments.runs / arguments.name,
+        config.model_dump(),
+        parameters=sum(parameter.numel() for parameter in learner.model.parameters()),
+        train_tokens=len(dataset.train),
+        validation_tokens=len(dataset.validation),
+        validation_bytes=dataset.validation_bytes,
+    ) as journal:
+        train(learner, validation(dataset, data.window), journal)
 
 
 if __name__ == "__main__":

@@ -115,14 +115,22 @@ def list_checkpoints(run_folder: Path) -> Iterator[Checkpoint]:
 
 
 def save_checkpoint(path: Path, step: int, write: Callable[[Path], None]) -> Checkpoint:
-    """Write a checkpoint: `write` fills a folder, which then appears at `path` in one rename.
+    """Write a checkpoint, as `writing_checkpoint` does, into a folder that `write` fills."""
+    with writing_checkpoint(path, step) as folder:
+        write(folder)
+    return open_checkpoint(path)
 
-    Files and folders reach the disk before the rename. What `write` or the disk raises is passed on, and
+
+@contextmanager
+def writing_checkpoint(path: Path, step: int) -> Iterator[Path]:
+    """A folder to fill; when the block is left, it appears at `path` in one rename, with its manifest.
+
+    Files and folders reach the disk before the rename. What the block or the disk raises is passed on, and
     nothing is left behind.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with _temporary_folder(path) as folder:
-        write(folder)
+        yield folder
         files = {}
         for file in sorted(folder.iterdir()):
             files[file.name] = {"bytes": file.stat().st_size, "sha256": file_sha256(file)}
@@ -133,7 +141,6 @@ def save_checkpoint(path: Path, step: int, write: Callable[[Path], None]) -> Che
         _flush(folder)
         folder.rename(path)
         _flush(path.parent)
-    return Checkpoint(path, step, files)
 
 
 def save_window_losses(run_folder: Path, name: str, losses: "np.ndarray[Any, Any]") -> None:

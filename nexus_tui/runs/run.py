@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from nexus_tui.runs import frames
 from nexus_tui.runs import journal as j
 from nexus_tui.runs.checkpoints import Checkpoint, CheckpointError, open_checkpoint
 from nexus_tui.runs.columns import Table
@@ -21,6 +22,7 @@ from nexus_tui.runs.source import Source, Weights
 from nexus_tui.runs.summary import Summary, state_of, summarise
 
 if TYPE_CHECKING:
+    from nexus_tui.runs.frames import Columns
     from nexus_tui.runs.summaries import Summaries
 
 __all__ = ["TRAIN_STEPS", "Branch", "Evaluation", "Run", "RunError", "Series"]
@@ -60,8 +62,9 @@ class Run:
         self._made: dict[str | None, tuple[object, Any]] = {}
 
     @classmethod
-    def open(cls, folder: Path) -> "Run":
+    def open(cls, folder: Path | str) -> "Run":
         """Open a run. Raises RunError if the folder has no journal."""
+        folder = Path(folder)
         if not (folder / JOURNAL).is_file():
             raise RunError(f"{folder} is no run: it has no {JOURNAL}.")
         return cls(folder)
@@ -224,6 +227,18 @@ class Run:
         made: T = self._made[name][1]
         return made
 
+    def columns(self, what: str = "steps") -> "Columns":
+        """The record as numpy columns: `steps`, `evaluations` or a metric; see `frames.columns`."""
+        return frames.columns(self, what)
+
+    def pandas(self, what: str = "steps") -> Any:
+        """`columns` as a pandas.DataFrame. Raises ImportError where pandas is not installed."""
+        return frames.pandas(self, what)
+
+    def polars(self, what: str = "steps") -> Any:
+        """`columns` as a polars.DataFrame. Raises ImportError where polars is not installed."""
+        return frames.polars(self, what)
+
     @property
     def log(self) -> list[j.AnyEvent]:
         """Every event but the steps and their other measurements, in order."""
@@ -265,7 +280,7 @@ class Run:
             return "here"
         if self._source:
             return self._source.weights(checkpoint)
-        recorded = self.kind != "run" and checkpoint in self._record.saved
+        recorded = self.kind == "recorded" and checkpoint in self._record.saved
         return "elsewhere" if recorded else "gone"
 
     def weights_path(self, checkpoint: str) -> Path | None:

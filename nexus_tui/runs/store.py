@@ -188,6 +188,11 @@ def resolve(runs: Runs, reference: str) -> tuple[Run, Checkpoint]:
         raise RunError(
             f"{run.name} is a record without weights; name a run of your own, see `nexus-tui runs`."
         )
+    if run.kind == "loop":
+        raise RunError(
+            f"{run.name} was trained by a loop of its own, whose model this program does not know: "
+            "its curves and losses can be compared, it cannot be sampled."
+        )
     if which == "last":
         newest = run.newest_checkpoint()
         if newest is None:

@@ -90,6 +90,8 @@ class Session:
         Raises SessionError, RunError (no such run or checkpoint), RunLockedError (somebody trains it).
         """
         run = Run.open(folder)
+        if run.kind == "loop":
+            raise SessionError(f"{run.name} was trained by a loop of its own: only that can go on with it.")
         if run.kind != "run":
             raise SessionError(f"{run.name} is a record without weights, so it cannot be resumed.")
         try:
