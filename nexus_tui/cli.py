@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from nexus_tui import __version__, cli_steering, cli_training, foreground
+from nexus_tui import __version__, cli_exchange, cli_steering, cli_training, foreground
 from nexus_tui.cli_options import JsonOption, RunArgument, RunsOption
 from nexus_tui.foreground import THE_ANSWER_IS_NO
 
@@ -22,6 +22,7 @@ app = typer.Typer(
 )
 app.add_typer(cli_training.app)
 app.add_typer(cli_steering.app)
+app.add_typer(cli_exchange.app)
 
 
 def main() -> None:

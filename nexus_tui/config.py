@@ -152,9 +152,14 @@ class RunConfig(_Table):
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ConfigError(f"{source} is no valid TOML ({error}).") from None
         tables["preset"] = source.stem
+        return cls.overridden(tables, overrides, str(source))
+
+    @classmethod
+    def overridden(cls, tables: dict[str, Any], overrides: Iterable[str], source: str) -> Self:
+        """Tables with `table.key=value` overrides, which change them. Raises ConfigError."""
         for override in overrides:
             _override(tables, override)
-        return cls.check(tables, str(source))
+        return cls.check(tables, source)
 
     @classmethod
     def check(cls, tables: dict[str, Any], source: str) -> Self:

@@ -42,6 +42,8 @@ def load_corpus(name_or_path: str) -> Corpus:
     a file of the same name; `./NAME` means the file. Raises CorpusError if the corpus cannot be had, is
     empty or is not UTF-8 text.
     """
+    if not name_or_path:
+        raise CorpusError("No corpus is named, as of a model that was imported without one: name one.")
     if name_or_path == "tinyshakespeare":
         return Corpus("tinyshakespeare", _tinyshakespeare(), tinyshakespeare.SHA256)
     path = Path(name_or_path).expanduser()

@@ -93,15 +93,53 @@ class JambaConfig(BaseModel):
 
     @classmethod
     def from_hugging_face(cls, config: dict[str, Any]) -> Self:
-        """Read a `config.json`. Raises ValueError for what this model cannot represent."""
-        required = {
-            "model_type": "jamba",
-            "hidden_act": "silu",
-            "num_experts": 1,
-            "mamba_conv_bias": True,
-            "mamba_proj_bias": False,
-        }
-        for key, value in required.items():
-            if config.get(key, value) != value:
-                raise ValueError(f"{key} is {config[key]!r}; only {value!r} can be loaded")
-        return cls(**{key: value for key, value in config.items() if key in cls.model_fields})
+        """Read a `config.json`; what it leaves out is what transformers takes for it.
+
+        Raises ValueError for what this model cannot represent.
+        """
+        said = _ABSENT | config
+        if _experts(said) != 1:
+            raise ValueError(f"num_experts is {_experts(said)!r}; only 1 can be loaded")
+        for key, value in _REQUIRED.items():
+            if said[key] != value:
+                raise ValueError(f"{key} is {said[key]!r}; only {value!r} can be loaded")
+        if said.get("quantization_config"):
+            raise ValueError("its weights are quantised; load it with transformers and save it dequantised")
+        if said["mamba_dt_rank"] == "auto" and isinstance(said["hidden_size"], int):
+            said["mamba_dt_rank"] = -(said["hidden_size"] // -16)
+        if said["num_key_value_heads"] is None:
+            said["num_key_value_heads"] = said["num_attention_heads"]
+        return cls(**{key: value for key, value in said.items() if key in cls.model_fields})
+
+
+_REQUIRED = {"hidden_act": "silu", "mamba_conv_bias": True, "mamba_proj_bias": False}
+"""What of a config.json is one way here."""
+_ABSENT: dict[str, Any] = {
+    **_REQUIRED,
+    "vocab_size": 65_536,
+    "hidden_size": 4096,
+    "intermediate_size": 14_336,
+    "num_hidden_layers": 32,
+    "num_attention_heads": 32,
+    "num_key_value_heads": 8,
+    "attn_layer_period": 8,
+    "attn_layer_offset": 4,
+    "mamba_d_state": 16,
+    "mamba_d_conv": 4,
+    "mamba_expand": 2,
+    "mamba_dt_rank": "auto",
+    "expert_layer_period": 2,
+    "expert_layer_offset": 1,
+}
+"""transformers' `JambaConfig`: what it takes for a key that is not there, where that differs from ours."""
+
+
+def _experts(config: dict[str, Any]) -> Any:
+    """The most experts that a layer has. A config.json may name more than any layer gets."""
+    count = config.get("num_experts", config.get("num_local_experts", 16))
+    period, offset, layers = (
+        config[key] for key in ("expert_layer_period", "expert_layer_offset", "num_hidden_layers")
+    )
+    if not all(isinstance(each, int) for each in (count, period, offset, layers)) or period < 1:
+        return count
+    return count if any(layer % period == offset for layer in range(min(layers, 512))) else 1

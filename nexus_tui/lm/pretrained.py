@@ -6,15 +6,15 @@ from typing import Any
 
 import torch
 from pydantic import ValidationError
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
 from nexus_tui.lm.config import JambaConfig
 from nexus_tui.lm.hybrid import HybridLM
+from nexus_tui.lm.stored import FLOATS, WEIGHTS, stored_weights, weight_files
 
 CONFIG = "config.json"
-WEIGHTS = "model.safetensors"
 
 
 def weights(model: HybridLM) -> dict[str, Tensor]:
@@ -25,15 +25,16 @@ def weights(model: HybridLM) -> dict[str, Tensor]:
     return state
 
 
-def save_model(model: HybridLM, folder: Path) -> None:
+def save_model(model: HybridLM, folder: Path, dtype: torch.dtype = torch.float32) -> None:
     """Write config.json and model.safetensors into a folder, which is made when missing.
 
-    `AutoModelForCausalLM.from_pretrained(folder)` reads it. Raises OSError when writing fails.
+    The weights are rounded to `dtype`. `AutoModelForCausalLM.from_pretrained(folder)` reads it. Raises
+    OSError when writing fails.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(model.config.to_hugging_face(), indent=2) + "\n"
-    (folder / CONFIG).write_text(text, encoding="utf-8")
-    tensors = {name: tensor.contiguous() for name, tensor in weights(model).items()}
+    fields = model.config.to_hugging_face() | {"dtype": str(dtype).removeprefix("torch.")}
+    (folder / CONFIG).write_text(json.dumps(fields, indent=2) + "\n", encoding="utf-8")
+    tensors = {name: tensor.to(dtype).contiguous() for name, tensor in weights(model).items()}
     save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
 
 
@@ -66,21 +67,22 @@ def load_config(folder: Path) -> JambaConfig:
 def load_model(folder: Path, dtype: torch.dtype = torch.float32) -> HybridLM:
     """Read a model from a folder; the folder may be removed or changed afterwards.
 
-    Raises FileNotFoundError for a missing file and ValueError for one that is damaged or does not fit: each
-    says which file, and which tensors.
+    Its weights may be in several files, and of any width of floating point. Raises FileNotFoundError for a
+    missing file and ValueError for one that is damaged or does not fit: each says which file, and which
+    tensors.
     """
     config = load_config(folder)
     path = folder / WEIGHTS
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing; a model folder holds {CONFIG} and {WEIGHTS}.")
+    weight_files(folder)  # before a model is made, which may be large
     model = HybridLM(config).to(dtype)
     own = weights(model)
     try:
-        with safe_open(path, framework="pt", device="cpu") as stored:
-            _check_names(path, set(own), set(stored.keys()))
-            _check_shapes(path, own, {name: stored.get_slice(name).get_shape() for name in own})
+        with stored_weights(folder) as stored:
+            _check_names(path, set(own), stored.names)
+            _check_shapes(path, own, {name: stored.shape(name) for name in own})
+            _check_kinds(path, {name: stored.kind(name) for name in own})
             for name, tensor in own.items():
-                tensor.copy_(stored.get_tensor(name))
+                tensor.copy_(stored.tensor(name))
     except SafetensorError as error:
         raise ValueError(f"{path} is damaged: {error}.") from error
     return model
@@ -102,6 +104,14 @@ def _check_shapes(path: Path, own: dict[str, Tensor], stored: dict[str, list[int
     ]
     if wrong:
         raise ValueError(f"{path} does not fit {CONFIG}: {_listed(wrong)}.")
+
+
+def _check_kinds(path: Path, stored: dict[str, str]) -> None:
+    wrong = [f"{name} as {kind}" for name, kind in stored.items() if kind not in FLOATS]
+    if wrong:
+        raise ValueError(
+            f"{path} stores {_listed(wrong)}; only weights in floating point of 16 to 64 bits can be loaded."
+        )
 
 
 def _listed(names: list[str], at_most: int = 5) -> str:

@@ -54,6 +54,12 @@ class AdamW:
             for parameter in group["params"]:
                 parameter.grad = None
 
+    def begin(self) -> None:
+        """Make the state of every parameter, which otherwise comes with its first gradient."""
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                self._begin(parameter)
+
     def _begin(self, parameter: Tensor) -> dict[str, Tensor]:
         averages = {key: torch.zeros_like(parameter) for key in ("exp_avg", "exp_avg_sq")}
         self.state[parameter] = {"step": torch.zeros(()), **averages}

@@ -98,6 +98,10 @@ class Session:
             config = RunConfig.check(run.config, str(folder / "run.toml"))
         except ConfigError as error:
             raise SessionError(f"{run.name} cannot be resumed: {error}") from None
+        if not config.data.corpus:
+            raise SessionError(
+                f"{run.name} was imported without a text to train on; import it again, with --corpus."
+            )
         checkpoint = run.newest_checkpoint() if which is None else run.checkpoint(which)
         if checkpoint and run.averaged(checkpoint.name):
             made = words(run.saved[checkpoint.name], run.name)

@@ -22,6 +22,7 @@ STATES = {
     "failed": ("✗", "failed", "error"),
     "crashed": ("✗", "crashed", "error"),
     "recorded": ("○", "recorded", "muted"),
+    "imported": ("○", "imported", "muted"),
     "unread": ("○", "reading", "faint"),
 }
 """Sign, word and role of every state of a run."""

@@ -1,0 +1,1 @@
+"""Models and records given to other tools, and models taken from them."""
