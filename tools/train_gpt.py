@@ -25,9 +25,7 @@ def train(learner: GPTLearner, scored: Validation, journal: Journal) -> None:
     while learner.step < config.budget.steps:
         done, step = learner.advance(), learner.step
         tokens = step * config.budget.batch * config.data.window
-        journal.step(
-            step, done.loss, done.lr, grad_norm=done.grad_norm, tokens=tokens, seconds=done.seconds
-        )
+        journal.step(step, done.loss, done.lr, grad_norm=done.grad_norm, tokens=tokens, seconds=done.seconds)
         if step % config.evaluation.every == 0 or step == config.budget.steps:
             losses = np.concatenate(list(scored.losses(learner.model)))  # type: ignore[arg-type]
             bits = scored.bits_per_byte(float(losses.mean(dtype=np.float64)))
