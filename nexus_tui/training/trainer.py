@@ -148,7 +148,8 @@ class Trainer:
         self._resumed = checkpoint
         if checkpoint:
             self._learner.load(checkpoint)
-        if checkpoint or len(self._run.steps):
+        steered = any(isinstance(event, j.ControlledEvent) for event in self._run.log)
+        if checkpoint or len(self._run.steps) or steered:  # wishes may come before the first step
             name = checkpoint.name if checkpoint else ""
             self._append(j.ResumedEvent(step=self._learner.step, checkpoint=name), durable=True)
             self._append_steering()

@@ -87,6 +87,16 @@ def test_what_was_wished_for_after_a_checkpoint_holds_no_longer_once_it_is_resum
     assert rates(run)[4:] == [0.5 * learning_rate(small, step) for step in range(5, 13)]
 
 
+def test_what_was_wished_for_before_the_first_step_is_gone_if_nothing_was_saved(
+    tmp_path: Path, small: RunConfig
+) -> None:
+    run = resumed(steered(tmp_path, small, [(0, c.ScaleRate(0.5)), (0, c.Stop())]))
+    assert rates(run) == [learning_rate(small, step) for step in range(1, 13)]
+    session = replay.begin(run, tmp_path)
+    session.join()
+    assert replay.difference(run, Run(session.folder)) is None
+
+
 def test_what_was_wished_for_before_it_holds(tmp_path: Path, small: RunConfig) -> None:
     run = steered(tmp_path, small, [(2, c.ScaleRate(0.5)), (3, c.Plan(16)), (9, c.Stop())])
     run = resumed(run, 8)
