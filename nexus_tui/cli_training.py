@@ -39,13 +39,28 @@ def train(
     detach: Annotated[
         bool, typer.Option("--detach", help="Train in a process of its own, and come back at once.")
     ] = False,
+    shard: Annotated[
+        bool, typer.Option("--shard", help="Under torchrun: divide the model among the processes (FSDP2).")
+    ] = False,
     headless: Annotated[bool, typer.Option("--headless", help="Plain lines on a terminal, too.")] = False,
     runs: RunsOption = None,
 ) -> None:
     """Train without a screen: a progress bar on a terminal, plain lines elsewhere. Ctrl-C saves and stops.
 
-    With --resume, --steps says how far to go instead of what was planned.
+    With --resume, --steps says how far to go instead of what was planned. Under torchrun all processes train
+    one run together: torchrun --nproc-per-node 2 -m nexus_tui train --name NAME.
     """
+    from nexus_tui.training.launch import LaunchError, launched
+
+    launch = launched(shard)
+    if launch.size > 1 and detach:
+        raise LaunchError("--detach is for one process; torchrun keeps its processes together.")
+    if launch.most_restarts and not (name or resume):
+        raise LaunchError("with --max-restarts give the run a --name, so that it can go on with it.")
+    if not launch.leads:
+        from nexus_tui.training.follower import follow
+
+        raise typer.Exit(follow(launch))
 
     if from_step and not resume:
         from nexus_tui.config import ConfigError
@@ -58,10 +73,13 @@ def train(
         from nexus_tui.training.session import Session
 
         root = runs_folder(runs)
+        if launch.restarts and (root / name / "journal.jsonl").is_file() and name:
+            return Session.resume(root / name, launch=launch)
         if resume:
-            return Session.resume(Runs(root).find(resume).folder, from_step or None, steps)
+            which = None if launch.restarts else from_step or None
+            return Session.resume(Runs(root).find(resume).folder, which, steps, launch)
         overrides = _overrides(settings or [], corpus, steps, seed, holdout)
-        return Session.start(root, RunConfig.load(model, overrides), name)
+        return Session.start(root, RunConfig.load(model, overrides), name, launch=launch)
 
     if status := foreground.detach(begin) if detach else foreground.train_to_the_end(begin, plain=headless):
         raise typer.Exit(status)

@@ -1,8 +1,10 @@
 """The layers that every block has: root-mean-square norm, the gated feed-forward network, dropout."""
 
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -38,7 +40,7 @@ class FeedForward(nn.Module):
         return self.down_proj(swiglu(self.gate_proj(x), self.up_proj(x)))  # type: ignore[no-any-return]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Dropout:
     """Zeroes numbers with probability `rate` and scales the others by 1 / (1 - rate): training only.
 
@@ -50,6 +52,9 @@ class Dropout:
 
     def __call__(self, x: Tensor) -> Tensor:
         """[...] -> [...]: each call draws anew."""
-        draws = self.random.integers(0, 1 << 16, x.numel(), dtype=np.uint16)
-        kept = torch.from_numpy(draws >= round(self.rate * (1 << 16))).view(x.shape)
+        kept = torch.from_numpy(self.draws(x.shape) >= round(self.rate * (1 << 16))).view(x.shape)
         return x * kept.to(x.dtype).div_(1 - self.rate)
+
+    def draws(self, shape: tuple[int, ...]) -> npt.NDArray[np.uint16]:
+        """As many numbers below 2^16 as a shape has places."""
+        return self.random.integers(0, 1 << 16, prod(shape), dtype=np.uint16)

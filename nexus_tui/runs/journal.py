@@ -65,13 +65,16 @@ class ResumedEvent(Event, frozen=True):
 
 
 class DeviceEvent(Event, frozen=True):
-    """Where the process that now trains runs."""
+    """Where the process that now trains runs; of several `processes`, the first. Threads are of each."""
 
     pid: int
     host: str
     device: str
     threads: int
     torch: str = ""
+    processes: int = 1
+    sharded: bool = False
+    """Each holds a part of the model, instead of all of it."""
 
 
 class ActivityEvent(Event, frozen=True):

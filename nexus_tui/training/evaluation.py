@@ -29,22 +29,30 @@ class Validation:
 
     def losses(self, model: HybridLM) -> "Iterator[np.ndarray[tuple[int], np.dtype[np.float32]]]":
         """Mean loss of each window in nats per token, a few windows at a time: [some windows]."""
-        for losses in self.token_losses(model):
-            yield losses.double().mean(-1).float().numpy()
+        for part in self.parts:
+            yield self.part_losses(model, part)
+
+    @property
+    def parts(self) -> list[slice]:
+        """The windows that are scored at once. Always cut in one way: rounding depends on it."""
+        count, length = self.inputs.shape
+        at_once = max(1, _TOKENS_AT_ONCE // length)
+        return [slice(start, min(start + at_once, count)) for start in range(0, count, at_once)]
+
+    def part_losses(self, model: HybridLM, part: slice) -> "np.ndarray[tuple[int], np.dtype[np.float32]]":
+        """Mean loss of each window of a part, nats per token: [some windows]."""
+        return self._score(model, part).double().mean(-1).float().numpy()
 
     def token_losses(self, model: HybridLM) -> Iterator[torch.Tensor]:
         """Loss of each target in nats, a few windows at a time: float32 [some windows, length]."""
-        count, length = self.inputs.shape
-        at_once = max(1, _TOKENS_AT_ONCE // length)
-        for start in range(0, count, at_once):
-            part = slice(start, start + at_once)
-            with torch.inference_mode():
-                losses = model.loss(
-                    torch.from_numpy(self.inputs[part]),
-                    torch.from_numpy(self.targets[part]),
-                    reduction="none",
-                )
-            yield losses
+        for part in self.parts:
+            yield self._score(model, part)
+
+    def _score(self, model: HybridLM, part: slice) -> torch.Tensor:
+        with torch.inference_mode():
+            return model.loss(
+                torch.from_numpy(self.inputs[part]), torch.from_numpy(self.targets[part]), reduction="none"
+            )
 
     def bits_per_byte(self, loss: float) -> float:
         """A mean loss over these windows, in nats per token, as bits per byte of their text."""

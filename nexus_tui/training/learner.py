@@ -12,13 +12,14 @@ from safetensors.torch import load_file, save_file
 
 from nexus_tui.config import RunConfig
 from nexus_tui.data.dataset import Dataset
-from nexus_tui.data.random import generator
 from nexus_tui.data.windows import batch
 from nexus_tui.lm.hybrid import HybridLM
 from nexus_tui.lm.layers import Dropout
 from nexus_tui.lm.pretrained import load_model, save_model
 from nexus_tui.runs.checkpoints import OPTIMIZER, Checkpoint, CheckpointError
-from nexus_tui.training.optimizer import adamw, load_state_tensors, state_tensors
+from nexus_tui.training.masks import RowDropout, Stream
+from nexus_tui.training.optimizer import adamw, load_parameters, load_state_tensors
+from nexus_tui.training.ranks import Alone
 from nexus_tui.training.schedule import learning_rate
 
 STATE = "state.json"
@@ -44,14 +45,16 @@ class Stepped:
 class Learner:
     """A model in training at some step."""
 
-    def __init__(self, config: RunConfig, dataset: Dataset) -> None:
+    def __init__(self, config: RunConfig, dataset: Dataset, ranks: Alone | None = None) -> None:
         self.config = config
+        self.ranks = ranks or Alone()
         self.dataset = dataset
         self.step = 0
         self.total = config.budget.steps
         """Steps that are planned: the configuration's, unless somebody has wished for others."""
         self.rate_scale = 1.0
         self.model = HybridLM(config.model, seed=config.run.seed)
+        self.ranks.take(self.model)
         self.optimizer = adamw(self.model, config.optimizer)
 
     @property
@@ -63,9 +66,10 @@ class Learner:
         """Forward, backward, clip, update. Raises DivergedError before a harmful update."""
         started = time.perf_counter()
         config, step = self.config, self.step + 1
+        self.ranks.advance(self.rate_scale, self.total)
         rate = learning_rate(config, step, self.total) * self.rate_scale
         loss = self._backward(step)
-        norm = float(torch.nn.utils.clip_grad_norm_(self.model.parameters(), config.optimizer.clip))
+        norm = self.ranks.clip(config.optimizer.clip)
         if not (torch.isfinite(torch.tensor([loss, norm])).all()):
             self.optimizer.zero_grad()
             raise DivergedError(f"loss {loss:.4g} and gradient norm {norm:.4g} at step {step}")
@@ -80,24 +84,29 @@ class Learner:
         """Gradients of the mean loss over the batch of `step`, in micro-batches. Returns that mean."""
         size, window = self.config.budget.batch, self.config.data.window
         inputs, targets = batch(self.dataset.train, window, size, self.config.run.seed, step)
-        at_once = max(1, _TOKENS_AT_ONCE // window)
-        rate = self.config.regularization.dropout
-        dropout = Dropout(rate, generator(self.config.run.seed, "dropout", step)) if rate else None
+        rows, at_once = self.ranks.rows(size), max(1, _TOKENS_AT_ONCE // window)
         total = 0.0
-        for start in range(0, size, at_once):
-            part = slice(start, start + at_once)
-            share = len(inputs[part]) / size
-            ids, wanted = torch.from_numpy(inputs[part]), torch.from_numpy(targets[part])
-            loss = self.model.loss(ids, wanted, dropout=dropout) * share
-            loss.backward()  # type: ignore[no-untyped-call]
-            total += loss.item()
-        return total
+        for start in range(rows.start, rows.stop, at_once):
+            part = range(start, min(start + at_once, rows.stop))
+            ids, wanted = (torch.from_numpy(each[part.start : part.stop]) for each in (inputs, targets))
+            last = part.stop == rows.stop
+            total += self.ranks.learn(ids, wanted, len(part) / size, self._dropout(step, part), last=last)
+        return self.ranks.total(total)
+
+    def _dropout(self, step: int, rows: range) -> Dropout | None:
+        """What is left out of some rows of the batch: the same, whoever holds them."""
+        config, rate = self.config, self.config.regularization.dropout
+        if not rate:
+            return None
+        at_once = max(1, _TOKENS_AT_ONCE // config.data.window)
+        calls = 2 * config.model.num_hidden_layers
+        return RowDropout(rate, Stream(config.run.seed, step, calls, config.budget.batch, at_once), rows)
 
     def write(self, folder: Path) -> None:
         """Fill a checkpoint folder: a Hugging Face model folder and what resuming needs."""
-        save_model(self.model, folder)
+        save_model(self.ranks.whole(), folder)
         self.dataset.tokenizer.save(str(folder / TOKENIZER))
-        save_file(state_tensors(self.model, self.optimizer), folder / OPTIMIZER)
+        save_file(self.ranks.whole_state(self.optimizer), folder / OPTIMIZER)
         state = {
             "step": self.step,
             "tokens": self.tokens,
@@ -116,9 +125,10 @@ class Learner:
             loaded = load_model(checkpoint.path)
             if loaded.config != self.config.model:
                 raise ValueError("its architecture is not the run's")
-            self.model.load_state_dict(loaded.state_dict())
+            load_parameters(self.model, loaded)
             load_state_tensors(self.model, self.optimizer, load_file(checkpoint.path / OPTIMIZER))
             self.step, self.rate_scale = int(state["step"]), float(state["rate_scale"])
             self.total = int(state.get("planned_steps", self.total))
         except (OSError, ValueError, KeyError, SafetensorError) as error:
             raise CheckpointError(f"{checkpoint.path} cannot be resumed from: {error}") from error
+        self.ranks.loaded()

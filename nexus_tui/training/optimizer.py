@@ -13,7 +13,8 @@ class AdamW:
     """AdamW (arXiv 1711.05101), to the bit what `torch.optim.AdamW(fused=True)` computes, by the same kernel.
 
     Torch's class imports its compiler before the first step, for a second, and we never ask for that.
-    Each of `param_groups` has `params`, `lr` and `weight_decay`, read anew at every step.
+    Each of `param_groups` has `params`, `lr` and `weight_decay`, read anew at every step. What is updated of
+    a parameter is what this process holds of it.
     """
 
     def __init__(
@@ -33,8 +34,8 @@ class AdamW:
             steps = [state["step"] for state in states]
             torch._foreach_add_(steps, 1)
             torch._fused_adamw_(
-                parameters,
-                [p.grad for p in parameters],
+                [local(p) for p in parameters],
+                [local(p.grad) for p in parameters],
                 [state["exp_avg"] for state in states],
                 [state["exp_avg_sq"] for state in states],
                 [],
@@ -61,9 +62,24 @@ class AdamW:
                 self._begin(parameter)
 
     def _begin(self, parameter: Tensor) -> dict[str, Tensor]:
-        averages = {key: torch.zeros_like(parameter) for key in ("exp_avg", "exp_avg_sq")}
+        averages = {key: torch.zeros_like(local(parameter)) for key in ("exp_avg", "exp_avg_sq")}
         self.state[parameter] = {"step": torch.zeros(()), **averages}
         return self.state[parameter]
+
+
+def local(tensor: Tensor) -> Tensor:
+    """What this process holds of a tensor: all of it, unless it is a part of a sharded one (a DTensor)."""
+    part: Tensor = tensor.to_local() if hasattr(tensor, "to_local") else tensor
+    return part
+
+
+def own(tensor: Tensor, parameter: Tensor) -> Tensor:
+    """Of a whole tensor, the part that this process holds of a parameter."""
+    mesh = getattr(parameter, "device_mesh", None)
+    if mesh is None:
+        return tensor
+    parts = tensor.chunk(mesh.size())  # as fully_shard divides rows; there may be fewer parts than processes
+    return parts[mesh.get_local_rank()].clone() if mesh.get_local_rank() < len(parts) else tensor[:0]
 
 
 def adamw(model: HybridLM, config: OptimizerConfig) -> AdamW:
@@ -89,6 +105,13 @@ def state_tensors(model: HybridLM, optimizer: AdamW) -> dict[str, Tensor]:
 def load_state_tensors(model: HybridLM, optimizer: AdamW, tensors: dict[str, Tensor]) -> None:
     """Put back what `state_tensors` gave. Raises KeyError for a tensor that is missing."""
     for name, parameter in model.named_parameters():
-        optimizer.state[parameter] = {
-            key: tensors[f"{key}.{name}"] for key in ("step", "exp_avg", "exp_avg_sq")
-        }
+        averages = {key: own(tensors[f"{key}.{name}"], parameter) for key in ("exp_avg", "exp_avg_sq")}
+        optimizer.state[parameter] = {"step": tensors[f"step.{name}"], **averages}
+
+
+@torch.no_grad()
+def load_parameters(model: HybridLM, loaded: HybridLM) -> None:
+    """Take over the weights of another model of the same architecture, what this process holds of them."""
+    others = dict(loaded.named_parameters())
+    for name, parameter in model.named_parameters():
+        local(parameter).copy_(own(others[name], parameter))

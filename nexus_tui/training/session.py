@@ -14,6 +14,7 @@ from nexus_tui.runs.naming import NAME
 from nexus_tui.runs.run import Run, RunError
 from nexus_tui.training.channel import Channel
 from nexus_tui.training.control import Control, Plan, Save, Stop
+from nexus_tui.training.launch import Launch, require_share
 from nexus_tui.training.memory import keep_freed_memory
 
 
@@ -33,6 +34,7 @@ class Session:
         config: RunConfig,
         checkpoint: Checkpoint | None,
         control: Control | None = None,
+        launch: Launch = Launch(),  # noqa: B008 (it is frozen)
     ) -> None:
         self.folder = folder
         self.control = control or Control()
@@ -45,6 +47,7 @@ class Session:
         self._lock = RunLock(folder)
         self._channel: Channel | None = None
         self._unreachable = ""
+        self._launch = launch
         try:
             self._channel = Channel(folder, self.control)
         except OSError as error:
@@ -56,15 +59,22 @@ class Session:
 
     @classmethod
     def start(
-        cls, runs_folder: Path, config: RunConfig, name: str = "", control: Control | None = None
+        cls,
+        runs_folder: Path,
+        config: RunConfig,
+        name: str = "",
+        control: Control | None = None,
+        launch: Launch = Launch(),  # noqa: B008
     ) -> Self:
         """Begin a new run. Its folder and journal exist when this returns.
 
-        `name` defaults to the preset's with the first free number; `control` may have wishes already.
-        Raises SessionError.
+        `name` defaults to the preset's with the first free number; `control` may have wishes already;
+        `launch` says how many processes train together, of which this is the first.
+        Raises SessionError, LaunchError.
         """
         if name and not NAME.fullmatch(name):
             raise SessionError(f"{name!r} cannot name a run; use letters, digits and . _ + - (100 at most).")
+        require_share(launch, config.budget.batch)
         _check_corpus(config)
         folder = runs_folder / name if name else _free_folder(runs_folder, config.preset or "run")
         try:
@@ -78,16 +88,23 @@ class Session:
             ) from None
         except OSError as error:
             raise SessionError(f"{folder} cannot be written ({error.strerror}).") from None
-        session = cls(folder, config, None, control)
+        session = cls(folder, config, None, control, launch)
         session._thread.start()
         return session
 
     @classmethod
-    def resume(cls, folder: Path, which: str | int | None = None, steps: int = 0) -> Self:
+    def resume(
+        cls,
+        folder: Path,
+        which: str | int | None = None,
+        steps: int = 0,
+        launch: Launch = Launch(),  # noqa: B008
+    ) -> Self:
         """Go on with a run from a checkpoint, by step or name; None is the newest (or the start).
 
         With `steps`, to that step instead of the one planned.
-        Raises SessionError, RunError (no such run or checkpoint), RunLockedError (somebody trains it).
+        Raises SessionError, LaunchError, RunError (no such run or checkpoint), RunLockedError (somebody
+        trains it).
         """
         run = Run.open(folder)
         if run.kind == "loop":
@@ -102,6 +119,7 @@ class Session:
             raise SessionError(
                 f"{run.name} was imported without a text to train on; import it again, with --corpus."
             )
+        require_share(launch, config.budget.batch)
         checkpoint = run.newest_checkpoint() if which is None else run.checkpoint(which)
         if checkpoint and run.averaged(checkpoint.name):
             made = words(run.saved[checkpoint.name], run.name)
@@ -113,7 +131,7 @@ class Session:
             raise SessionError(
                 f"{run.name} has finished its {planned} steps; resume it from an earlier one, or with more."
             )
-        session = cls(folder, config, checkpoint)
+        session = cls(folder, config, checkpoint, None, launch)
         if steps:
             session.control.request(Plan(steps))
         session._thread.start()
@@ -141,7 +159,8 @@ class Session:
         try:
             from nexus_tui.training.trainer import Trainer
 
-            trainer = Trainer(Run(self.folder), self._config, self.control, self._woken, self._unreachable)
+            run = Run(self.folder)
+            trainer = Trainer(run, self._config, self.control, self._woken, self._unreachable, self._launch)
             trainer.train(self._checkpoint)
         except BaseException as error:
             self.error = error

@@ -33,7 +33,9 @@ from nexus_tui.runs.report import REPORT, write_report
 from nexus_tui.runs.run import Run
 from nexus_tui.training import control as c
 from nexus_tui.training.evaluation import Validation, summary, validation
+from nexus_tui.training.launch import Launch
 from nexus_tui.training.learner import TOKENIZER, DivergedError, Learner
+from nexus_tui.training.ranks import Alone
 from nexus_tui.training.sampling import Sampler
 from nexus_tui.training.vitals import Vitals
 
@@ -64,6 +66,7 @@ class Trainer:
         control: c.Control,
         wake: Callable[[], None],
         unreachable: str = "",
+        launch: Launch = Launch(),  # noqa: B008 (it is frozen)
     ) -> None:
         self._run = run
         self._config = config
@@ -76,6 +79,8 @@ class Trainer:
         self._holdout: Validation | None = None
         self._compiling: subprocess.Popen[bytes] | None = None
         self._unreachable = unreachable
+        self._launch = launch
+        self._ranks = Alone()
 
     def train(self, checkpoint: Checkpoint | None) -> None:
         """Train to the end of the budget or until told to stop. A failure is journalled and raised."""
@@ -92,6 +97,7 @@ class Trainer:
             self._fail(str(error) or type(error).__name__)
             raise
         finally:
+            self._ranks.end()
             self._journal.close()
             if self._compiling:
                 self._compiling.wait()
@@ -106,8 +112,15 @@ class Trainer:
                 device="cpu",
                 threads=torch.get_num_threads(),
                 torch=str(torch.__version__),
+                processes=self._launch.size,
+                sharded=self._launch.shard,
             )
         )
+        if self._launch.size > 1:
+            self._activity(f"waiting for the other {self._launch.size - 1} processes")
+            from nexus_tui.training.distributed import Ranks
+
+            self._ranks = Ranks(self._launch)
         if self._unreachable:
             self._append(j.FaultedEvent(step=0, message=self._unreachable))
         self._activity("reading the corpus")
@@ -125,9 +138,10 @@ class Trainer:
         dataset.tokenizer.save(str(folder / TOKENIZER))
         self._validation = validation(dataset, config.data.window)
         self._holdout = validation(dataset, config.data.window, "holdout") if len(dataset.holdout) else None
-        self._learner = Learner(config, dataset)
         with compiling.announced(self._compile):
             warm_up()
+        self._ranks.join(config, dataset, checkpoint)
+        self._learner = Learner(config, dataset, self._ranks)
         if self._run.started is None:
             self._append(
                 j.StartedEvent(
@@ -294,7 +308,7 @@ class Trainer:
         step, name = self._learner.step, self._name()
         self._activity("evaluating")
         started = j.now()
-        losses = np.concatenate(list(self._validation.losses(self._learner.model)))
+        losses = self._ranks.window_losses(self._validation)
         self._keep_window_losses(name, losses)
         loss, stderr = summary(losses)
         self._append(
@@ -373,7 +387,7 @@ class Trainer:
         config = self._config.sampling
         self._activity("sampling")
         first = self._config.run.seed  # one more for each prompt, or all would end in the same words
-        texts = Sampler(self._learner.model, self._learner.dataset.tokenizer).together()
+        texts = Sampler(self._ranks.whole(), self._learner.dataset.tokenizer).together()
         for number, prompt in enumerate(config.prompts):
             texts.add(prompt, Sampling(config.temperature, max_tokens=config.max_tokens, seed=first + number))
         written = [""] * len(config.prompts)

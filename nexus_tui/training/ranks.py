@@ -1,0 +1,84 @@
+"""Who trains: this process alone, or one of several that act as one.
+
+`Alone` says what the learner and the trainer ask for. `Ranks` answers the same with torch.distributed: each
+process takes its rows of every batch, and what is summed over a batch is summed over the processes.
+"""
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from nexus_tui.config import RunConfig
+from nexus_tui.data.dataset import Dataset
+from nexus_tui.lm.hybrid import HybridLM
+from nexus_tui.lm.layers import Dropout
+from nexus_tui.runs.checkpoints import Checkpoint
+from nexus_tui.training.evaluation import Validation
+from nexus_tui.training.optimizer import AdamW, state_tensors
+
+Losses = npt.NDArray[np.float32]
+
+
+class Alone:
+    """One process that trains."""
+
+    size = 1
+    """Processes."""
+
+    def join(self, config: RunConfig, dataset: Dataset, checkpoint: Checkpoint | None) -> None:
+        """Tell the others what is trained, and from where on; wait until they are ready."""
+
+    def rows(self, batch: int) -> range:
+        """Which rows of a batch are this process'."""
+        return range(batch)
+
+    def take(self, model: HybridLM) -> None:
+        """Make a model the one that is trained. Its parameters may be other objects after that."""
+        self._model = model
+
+    def loaded(self) -> None:
+        """This process has loaded its checkpoint; wait until the others have."""
+
+    def advance(self, rate_scale: float, total: int) -> None:
+        """A step begins, with what was wished for."""
+
+    def learn(
+        self,
+        ids: Tensor,
+        targets: Tensor,
+        share: float,
+        dropout: Dropout | None,
+        *,
+        last: bool,  # noqa: ARG002 (it matters to several)
+    ) -> float:
+        """Add the gradients of a micro-batch, `share` of the batch, whose `last` it may be.
+
+        Returns its part of the batch's mean loss in nats per token.
+        """
+        loss = self._model.loss(ids, targets, dropout=dropout) * share
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss.item()
+
+    def total(self, value: float) -> float:
+        """The sum over all processes."""
+        return value
+
+    def clip(self, most: float) -> float:
+        """Scale the gradients so that their norm is at most that. Returns what it was."""
+        return float(torch.nn.utils.clip_grad_norm_(self._model.parameters(), most))
+
+    def window_losses(self, validation: Validation) -> Losses:
+        """The mean loss of every validation window, nats per token: [windows]."""
+        return np.concatenate(list(validation.losses(self._model)))
+
+    def whole(self) -> HybridLM:
+        """The model with all its weights, of this process only."""
+        return self._model
+
+    def whole_state(self, optimizer: AdamW) -> dict[str, Tensor]:
+        """All of the optimizer's state, as `state_tensors`."""
+        return state_tensors(self._model, optimizer)
+
+    def end(self) -> None:
+        """Let the others go."""
