@@ -60,7 +60,7 @@ def train(
     if not launch.leads:
         from nexus_tui.training.follower import follow
 
-        raise typer.Exit(follow(launch))
+        foreground.leave(follow(launch))
 
     if from_step and not resume:
         from nexus_tui.config import ConfigError

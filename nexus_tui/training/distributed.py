@@ -308,8 +308,7 @@ def together() -> Iterator[None]:
         text = str(error)
         if not isinstance(error, dist.DistError) and "gloo" not in text:
             raise
-        found = re.search(r"\] ([^\n]*?)\.?(?: This may indicate.*)?$", text, re.MULTILINE)
-        reason = found[1] if found else text.partition("\n")[0]
+        reason = re.sub(r"^(\[[^]]*\] )+", "", text.partition("\n")[0]).partition(". ")[0]
         raise RankError(
             f"another process of this training has gone or does not answer ({reason}); what was saved is "
             "whole: start them again with --resume."

@@ -27,12 +27,12 @@ FAILED = 3
 
 def follow(launch: Launch) -> int:
     """Take part until process 0 says that it is over. Returns the exit status."""
-    ranks = Ranks(launch)
-    # Process 0 is told to stop, saves, and lets us go; if it dies, its connection does.
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
     keep_freed_memory()
     try:
+        ranks = Ranks(launch)
+        # Process 0 is told to stop, saves, and lets us go; if it dies, its connection does.
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
         _obey(ranks)
     except RankError as error:
         print(f"nexus-tui: process {launch.rank} of {launch.size}: {error}", file=sys.stderr)
