@@ -73,10 +73,28 @@ class ScheduleConfig(_Table):
 
 
 class BudgetConfig(_Table):
-    """How much is trained: optimizer steps, and windows in the batch of each."""
+    """How much is trained: optimizer steps, and windows in the batch of each.
+
+    `micro_batch` is how many windows of the batch go through the model at once, which decides how much
+    memory that takes, and rounding; 0 stands for as many as make 4,096 tokens.
+    """
 
     steps: int = Field(2000, ge=1)
     batch: int = Field(16, ge=1)
+    micro_batch: int = Field(0, ge=0)
+
+
+class SpikeConfig(_Table):
+    """What is called a spike of the training loss, and what is done about one.
+
+    A loss above the median of the last `window` steps by more than `deviations` standard deviations, those
+    estimated from the median absolute deviation. `mark` puts it on record and goes on, `stop` ends training
+    before the update, `ignore` does nothing.
+    """
+
+    action: Literal["mark", "stop", "ignore"] = "mark"
+    window: int = Field(64, ge=8, le=10_000)
+    deviations: float = Field(6.0, gt=0)
 
 
 class EvaluationConfig(_Table):
@@ -105,6 +123,10 @@ class RunTable(_Table):
     seed: int = Field(1, ge=0, lt=1 << 63)
 
 
+TOKENS_AT_ONCE = 4096
+"""Of a micro-batch, where the configuration does not say how many windows it has."""
+
+
 class RunConfig(_Table):
     """Everything that defines a run: on one machine it gives the same losses each time, bit for bit."""
 
@@ -116,6 +138,7 @@ class RunConfig(_Table):
     regularization: RegularizationConfig = RegularizationConfig()
     schedule: ScheduleConfig = ScheduleConfig()
     budget: BudgetConfig = BudgetConfig()
+    spike: SpikeConfig = SpikeConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
     sampling: SamplingConfig = SamplingConfig()
@@ -134,6 +157,12 @@ class RunConfig(_Table):
                 f"schedule.warmup is {self.schedule.warmup}, not below budget.steps {self.budget.steps}"
             )
         return self
+
+    @property
+    def windows_at_once(self) -> int:
+        """Windows of a micro-batch. Part of what makes losses reproducible: rounding depends on it."""
+        wanted = self.budget.micro_batch or max(1, TOKENS_AT_ONCE // self.data.window)
+        return min(wanted, self.budget.batch)
 
     @classmethod
     def load(cls, model: str, overrides: Iterable[str] = ()) -> Self:

@@ -52,6 +52,13 @@ def batch(tokens: Tokens, window: int, size: int, seed: int, step: int) -> tuple
     epoch, so a token meets different contexts. Steps may count from 0 or 1.
     Raises CorpusError if the tokens do not fill one window.
     """
+    starts = window_starts(tokens, window, size, seed, step)
+    taken = tokens[starts[:, None] + np.arange(window + 1)].astype(np.int64)
+    return taken[:, :-1], taken[:, 1:]
+
+
+def window_starts(tokens: Tokens, window: int, size: int, seed: int, step: int) -> npt.NDArray[np.int64]:
+    """Where the windows of a step's `batch` begin among the tokens: [size]. Raises CorpusError likewise."""
     require_window(tokens, window, "training")
     slots = max(1, (len(tokens) - window) // window)
     epochs, places = np.divmod(step * size + np.arange(size, dtype=np.int64), slots)
@@ -59,8 +66,7 @@ def batch(tokens: Tokens, window: int, size: int, seed: int, step: int) -> tuple
     for epoch in np.unique(epochs):
         phase, order = _epoch(seed, int(epoch), slots, len(tokens) - slots * window)
         starts[epochs == epoch] = phase + window * order[places[epochs == epoch]]
-    taken = tokens[starts[:, None] + np.arange(window + 1)].astype(np.int64)
-    return taken[:, :-1], taken[:, 1:]
+    return starts
 
 
 @lru_cache(maxsize=2)

@@ -214,6 +214,40 @@ class FaultedEvent(Event, frozen=True):
     message: str
 
 
+class SpikedEvent(Event, frozen=True):
+    """The loss of a step rose far above those before it; training went on, unless a `diverged` follows.
+
+    `median` is that of the losses before, `limit` what the loss would have had to stay below, both in nats
+    per token.
+    """
+
+    step: int
+    loss: float
+    median: float
+    limit: float
+
+
+class DivergedEvent(Event, frozen=True):
+    """Training stopped before the update of `step`, which would have harmed the weights: `cause` says why.
+
+    The batch is that of (`seed`, `step`): `places` are where its windows begin in the training part, in
+    tokens, `losses` what each costs under the weights that were not harmed, in nats per token (None where
+    that is no finite number), `texts` how each begins. `checkpoint` is the last good one, empty if there is
+    none; `rate_scale` the factor that was on the learning rate.
+    """
+
+    step: int
+    cause: str
+    loss: float | None = None
+    grad_norm: float | None = None
+    seed: int = 0
+    places: tuple[int, ...] = ()
+    losses: tuple[float | None, ...] = ()
+    texts: tuple[str, ...] = ()
+    checkpoint: str = ""
+    rate_scale: float = 1.0
+
+
 class EndedEvent(Event, frozen=True):
     """The process stopped training: `finished`, `stopped` or `failed`, with the reason if it failed."""
 
@@ -245,6 +279,8 @@ KnownEvent = (
     | ControlledEvent
     | NotedEvent
     | FaultedEvent
+    | SpikedEvent
+    | DivergedEvent
     | EndedEvent
 )
 AnyEvent = KnownEvent | UnknownEvent

@@ -143,6 +143,8 @@ class Record:
     """Every event but steps, other measurements and activities, in order."""
     started: j.StartedEvent | None = None
     ended: j.EndedEvent | None = None
+    diverged: j.DivergedEvent | None = None
+    """Why training stopped before a harmful update, if that is how it ended."""
     planned: int | None = None
     """Steps planned by somebody's wish, where that is not what the configuration says."""
     paused: bool = False
@@ -210,7 +212,7 @@ class Record:
             case j.StartedEvent():
                 self.started = event
             case j.DeviceEvent():
-                self.ended, self.paused = None, False
+                self.ended, self.diverged, self.paused = None, None, False
             case j.ResumedEvent():
                 parent = self.saved.get(event.checkpoint, (branch, None))[0]
                 self.branches.append(Branch(len(self.branches), parent, event.step))
@@ -230,6 +232,8 @@ class Record:
                 self.paused = event.act == "pause"
             case j.ControlledEvent(act="plan", value=float(value)):
                 self.planned = int(value)
+            case j.DivergedEvent():
+                self.diverged = event
             case j.EndedEvent():
                 self.ended = event
 

@@ -312,6 +312,11 @@ class Run:
         return self._record.ended
 
     @property
+    def diverged(self) -> j.DivergedEvent | None:
+        """Why training stopped before a harmful update, if it did and has not been resumed."""
+        return self._record.diverged
+
+    @property
     def activity(self) -> str:
         """What the trainer does besides steps, such as `evaluating`; empty while it steps or is gone."""
         return self._record.activity if self.holder else ""

@@ -17,8 +17,9 @@ from nexus_tui.lm.selective_scan import warm_up
 from nexus_tui.runs.checkpoints import open_checkpoint
 from nexus_tui.training.distributed import Order, RankError, Ranks, made_by
 from nexus_tui.training.evaluation import Validation, validation
+from nexus_tui.training.health import DivergedError
 from nexus_tui.training.launch import Launch
-from nexus_tui.training.learner import DivergedError, Learner
+from nexus_tui.training.learner import Learner
 from nexus_tui.training.memory import keep_freed_memory
 
 FAILED = 3

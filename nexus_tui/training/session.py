@@ -13,7 +13,7 @@ from nexus_tui.runs.lock import BEAT, RunLock
 from nexus_tui.runs.naming import NAME
 from nexus_tui.runs.run import Run, RunError
 from nexus_tui.training.channel import Channel
-from nexus_tui.training.control import Control, Plan, Save, Stop
+from nexus_tui.training.control import Control, Plan, Save, ScaleRate, Stop
 from nexus_tui.training.launch import Launch, require_share
 from nexus_tui.training.memory import keep_freed_memory
 
@@ -98,11 +98,13 @@ class Session:
         folder: Path,
         which: str | int | None = None,
         steps: int = 0,
+        rate_scale: float | None = None,
         launch: Launch = Launch(),  # noqa: B008
     ) -> Self:
         """Go on with a run from a checkpoint, by step or name; None is the newest (or the start).
 
-        With `steps`, to that step instead of the one planned.
+        With `steps`, to that step instead of the one planned; with `rate_scale`, at the planned learning
+        rate times that.
         Raises SessionError, LaunchError, RunError (no such run or checkpoint), RunLockedError (somebody
         trains it).
         """
@@ -134,6 +136,8 @@ class Session:
         session = cls(folder, config, checkpoint, None, launch)
         if steps:
             session.control.request(Plan(steps))
+        if rate_scale is not None:
+            session.control.request(ScaleRate(rate_scale))
         session._thread.start()
         return session
 

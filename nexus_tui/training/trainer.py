@@ -1,10 +1,11 @@
 """The trainer: steps, evaluates, saves and samples, and writes each of these into the run's journal."""
 
+import math
 import os
 import socket
 import subprocess
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 import torch
@@ -32,12 +33,17 @@ from nexus_tui.runs.predictions import predicted_events
 from nexus_tui.runs.report import REPORT, write_report
 from nexus_tui.runs.run import Run
 from nexus_tui.training import control as c
+from nexus_tui.training.batches import windows_of
 from nexus_tui.training.evaluation import Validation, summary, validation
+from nexus_tui.training.health import DivergedError, SpikeWatch
 from nexus_tui.training.launch import Launch
-from nexus_tui.training.learner import TOKENIZER, DivergedError, Learner
+from nexus_tui.training.learner import TOKENIZER, Learner
 from nexus_tui.training.ranks import Alone
 from nexus_tui.training.sampling import Sampler
 from nexus_tui.training.vitals import Vitals
+
+SHOWN = 400
+"""Characters of each window of a batch that are put on record where training diverged."""
 
 
 @dataclass
@@ -90,9 +96,7 @@ class Trainer:
             self._append(j.EndedEvent(step=self._learner.step, reason=reason), durable=True)
             self._report()
         except DivergedError as error:
-            newest = self._run.newest_checkpoint()
-            where = f"step {newest.step}" if newest else "the start"
-            self._fail(f"stopped before a harmful update: {error}; resume from {where} with a lower rate.")
+            self._diverged(error)
         except Exception as error:
             self._fail(str(error) or type(error).__name__)
             raise
@@ -168,6 +172,9 @@ class Trainer:
             self._append(j.ResumedEvent(step=self._learner.step, checkpoint=name), durable=True)
             self._append_steering()
         self._run.refresh()
+        line, steps = self._run.canonical(), self._run.steps
+        newest = [steps[name][line][-config.spike.window :].tolist() for name in ("step", "loss")]
+        self._learner.spikes = SpikeWatch(config.spike, zip(*newest, strict=True))
 
     def _append_steering(self) -> None:
         """Say what holds of all that was wished for: what came after the checkpoint does no longer."""
@@ -204,6 +211,8 @@ class Trainer:
                     seconds=round(stepped.seconds, 6),
                 )
             )
+            if spike := stepped.spike:
+                self._append(j.SpikedEvent(step=learner.step, **asdict(spike)))
             if measured := vitals.due():
                 self._append(j.MeasuredEvent(step=learner.step, values=measured))
             self._carry_out(self._due())
@@ -407,6 +416,49 @@ class Trainer:
                 )
             )
 
+    def _diverged(self, error: DivergedError) -> None:
+        """Put on record why training stopped, before which update, over which batch, and where to go on."""
+        learner, config = self._learner, self._config
+        learner.optimizer.zero_grad()
+        if error.spike:
+            self._append(j.SpikedEvent(step=error.step, **asdict(error.spike)))
+        seen = windows_of(learner.dataset, config, error.step)
+        good = self._last_good()
+        self._append(
+            j.DivergedEvent(
+                step=error.step,
+                cause=error.cause,
+                loss=_finite(error.loss),
+                grad_norm=_finite(error.grad_norm),
+                seed=config.run.seed,
+                places=tuple(window.place for window in seen),
+                # of a divided model nobody can score a window alone, and the others have gone
+                losses=() if self._launch.shard else tuple(map(_finite, learner.window_losses(error.step))),
+                texts=tuple(window.text[:SHOWN] for window in seen),
+                checkpoint=good.name if good else "",
+                rate_scale=learner.rate_scale,
+            ),
+            durable=True,
+        )
+        where = f"step {good.step:,}" if good else "the start"
+        self._fail(f"stopped before a harmful update: {error.cause}; resume from {where} with a lower rate.")
+
+    def _last_good(self) -> Checkpoint | None:
+        """The newest checkpoint from before the spike that is not over; if there is none, the newest."""
+        self._run.refresh()
+        run, since = self._run, self._learner.spikes.since
+        newest = run.newest_checkpoint()
+        if newest is None or not since:
+            return newest
+        kept = [
+            checkpoint
+            for name, checkpoint in run.checkpoints.items()
+            if checkpoint.step < since - 1  # the step that showed it has the weights of the one before
+            and not run.averaged(name)
+            and run.on_line(run.branch_of(name), checkpoint.step)
+        ]
+        return max(kept, key=lambda checkpoint: checkpoint.step, default=newest)
+
     def _activity(self, activity: str) -> None:
         step = self._learner.step if hasattr(self, "_learner") else 0
         self._append(j.ActivityEvent(step=step, activity=activity))
@@ -421,3 +473,8 @@ class Trainer:
     def _append(self, event: j.Event, durable: bool = False) -> None:
         self._journal.append(event, durable=durable)
         self._wake()
+
+
+def _finite(value: float) -> float | None:
+    """A number for the record; None where it is none."""
+    return value if math.isfinite(value) else None

@@ -14,6 +14,8 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
+from nexus_tui.runs.journal import DivergedEvent
+from nexus_tui.runs.recovery import lower_rate
 from nexus_tui.runs.run import Run
 from nexus_tui.tui import theme
 from nexus_tui.tui.glyphs import spell
@@ -122,6 +124,18 @@ def rate_dialog(scale: float, scheduled: float) -> LineDialog:
         "Scale the learning rate",
         f"A factor on the schedule, which has {scheduled:.2e} here. 1 is as planned, 0.5 half of it.",
         f"{scale:g}",
+        check=_wrong_scale,
+    )
+
+
+def lower_rate_dialog(name: str, diverged: DivergedEvent, checkpoint: str) -> LineDialog:
+    """Ask at which rate a run that stopped before a harmful update goes on, from a checkpoint ("": anew)."""
+    where = f"step {checkpoint.removeprefix('step_')}" if checkpoint else "its beginning"
+    return LineDialog(
+        f"Resume {name} from {where}, at a lower rate?",
+        f"It stopped in time: {diverged.cause}. No weight on disk was harmed. It goes on as a branch; what "
+        "came after that checkpoint stays on record. A factor on the planned learning rate:",
+        f"{lower_rate(diverged):g}",
         check=_wrong_scale,
     )
 

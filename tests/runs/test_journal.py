@@ -37,6 +37,8 @@ EVENTS = [
     j.ControlledEvent(step=1, act="pause"),
     j.NotedEvent(step=1, text="≈ here"),
     j.FaultedEvent(step=1, message="disk"),
+    j.SpikedEvent(step=1, loss=4.0, median=2.0, limit=2.5),
+    j.DivergedEvent(step=2, cause="nan", seed=1, places=(0, 9), losses=(2.0, None), texts=("a", "b")),
     j.ResumedEvent(step=1, checkpoint="step_1"),
     j.EndedEvent(step=2, reason="finished"),
 ]

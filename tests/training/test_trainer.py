@@ -227,22 +227,6 @@ def test_evaluating_saving_and_sampling_between_steps_change_no_loss(
     assert len(busy.checkpoints) > len(quiet.checkpoints)
 
 
-def test_a_loss_that_is_no_number_stops_before_the_update(
-    tmp_path: Path, small: RunConfig, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    backward = Learner._backward
-    monkeypatch.setattr(
-        Learner, "_backward", lambda self, step: float("nan") if step == 6 else backward(self, step)
-    )
-    session = Session.start(tmp_path, small, "run")
-    session.join()
-    run = Run(session.folder)
-    assert run.state == "failed"
-    assert run.step == 5
-    assert "stopped before a harmful update: loss nan" in run.ended.message
-    assert "at step 6; resume from step 4 with a lower rate" in run.ended.message
-
-
 def test_a_full_disk_costs_the_save_and_not_the_training(
     tmp_path: Path, small: RunConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -295,6 +295,11 @@ def _notes(run: Run) -> list[Facts]:
             found.append({"step": event.step, "text": event.text, "kind": "note"})
         elif isinstance(event, j.FaultedEvent):
             found.append({"step": event.step, "text": event.message, "kind": "fault"})
+        elif isinstance(event, j.DivergedEvent):
+            found.append({"step": event.step, "text": f"not trained: {event.cause}", "kind": "fault"})
+        elif isinstance(event, j.SpikedEvent):
+            said = f"the loss jumped to {event.loss:.4f}; the median before it was {event.median:.4f}"
+            found.append({"step": event.step, "text": said, "kind": "fault"})
     return found
 
 
