@@ -51,7 +51,8 @@ async def _begin(
         if reason := app.why_no_resume(run):  # it may have been begun elsewhere, while the dialog stood
             raise LaunchError(reason)
         app.session = await asyncio.to_thread(launcher.resume, run.folder, which, scale)
-        app.show_session()
+        if app.is_running:  # else its screens are being taken down
+            app.show_session()
     except LaunchError as error:
         _refuse(app, run, str(error))
 

@@ -40,6 +40,7 @@ async def test_a_training_that_stops_on_the_screen_offers_to_go_on(
         assert "It stopped in time: the loss of step 241 is nan." in said
         await press(pilot, "enter")
         await until(pilot, lambda: len(launcher.resumed) == 2)
+        await settled(pilot)
         assert (launcher.resumed[-1], launcher.scales[-1]) == (("run", "step_200"), 0.5)
 
 
@@ -64,6 +65,7 @@ async def test_r_offers_it_later_and_tells_the_batch(
         assert "'x' is no number" in text(app)
         await press(pilot, "backspace", "0", "full_stop", "1", "enter")
         await until(pilot, lambda: bool(launcher.resumed))
+        await settled(pilot)
         assert (launcher.resumed, launcher.scales) == ([("run", "step_200")], [0.1])
 
 
