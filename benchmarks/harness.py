@@ -84,5 +84,7 @@ def table(timings: Mapping[str, Timing], unit: str, per_run: float) -> str:
 def goal(what: str, wanted: float, measured: float, unit: str, of: str = "", *, least: bool = False) -> str:
     """A line that says whether a goal was met: `what` is at most `wanted`, or with `least` at least."""
     met = measured >= wanted if least else measured <= wanted
-    wish = " ".join([f"{what} {'≥' if least else '≤'} {wanted:g} {unit}", *([of] if of else [])])
-    return f"- Goal: {wish}. Measured: {measured:.3g} {unit}, **{'met' if met else 'not met'}**."
+    wish = " ".join(filter(None, [what, "≥" if least else "≤", f"{wanted:g}", unit, of]))
+    count = f"{measured:,}" if isinstance(measured, int) else f"{measured:.3g}"
+    found = " ".join(filter(None, [count, unit]))
+    return f"- Goal: {wish}. Measured: {found}, **{'met' if met else 'not met'}**."

@@ -324,11 +324,16 @@ def _decode_lines(data: bytes) -> tuple[list[AnyEvent], int]:
         return events, len(lines) - len(events)
 
 
+class JournalTakenError(Exception):
+    """Another process has written into the journal: this one is its writer no longer."""
+
+
 class Journal:
     """The one writer of a journal.
 
     An event that cannot be written (disk full) waits and is written before the next one; `failure` says what
-    stands in the way. So a full disk loses nothing that this process lives to write.
+    stands in the way. So a full disk loses nothing that this process lives to write. A file that has another
+    length than this writer left it with has another writer, whatever its lock says.
     """
 
     def __init__(self, path: Path) -> None:
@@ -337,11 +342,20 @@ class Journal:
         self._waiting = b""
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
         self._cut_half_line()
+        self._end = os.fstat(self._file).st_size
 
     def append(self, *events: Event, durable: bool = False) -> None:
-        """Write events, each whole or not at all; `durable` also waits until the disk has them."""
+        """Write events, each whole or not at all; `durable` also waits until the disk has them.
+
+        Raises JournalTakenError if somebody else has written since.
+        """
         self._waiting += b"".join(_encode(event) + b"\n" for event in events)
         end = os.fstat(self._file).st_size
+        if end != self._end:
+            raise JournalTakenError(
+                f"another process writes {self.path} too, so this one has stopped and written no more; "
+                "let one of them go on, and look for a shared folder whose locks do not work."
+            )
         try:
             while self._waiting:
                 written = os.write(self._file, self._waiting)
@@ -349,6 +363,7 @@ class Journal:
                     os.ftruncate(self._file, end)
                     os.write(self._file, self._waiting)
                     raise OSError(28, "No space left on device", str(self.path))
+                self._end += written
                 self._waiting = b""
             if durable:
                 os.fsync(self._file)
@@ -358,6 +373,8 @@ class Journal:
             if self._waiting:
                 with contextlib.suppress(OSError):
                     os.ftruncate(self._file, end)
+                with contextlib.suppress(OSError):
+                    self._end = os.fstat(self._file).st_size
 
     def close(self) -> None:
         """Close the file."""

@@ -8,9 +8,9 @@ from typing import Self
 from nexus_tui.config import ConfigError, RunConfig
 from nexus_tui.runs.averages import words
 from nexus_tui.runs.checkpoints import Checkpoint
-from nexus_tui.runs.journal import Journal
+from nexus_tui.runs.journal import Journal, JournalTakenError
 from nexus_tui.runs.lock import BEAT, RunLock
-from nexus_tui.runs.naming import NAME
+from nexus_tui.runs.naming import NAME, new_folder
 from nexus_tui.runs.run import Run, RunError
 from nexus_tui.training.channel import Channel
 from nexus_tui.training.control import Control, Plan, Save, ScaleRate, Stop
@@ -39,7 +39,7 @@ class Session:
         self.folder = folder
         self.control = control or Control()
         self.error: BaseException | None = None
-        """What ended the thread, if it was not its own decision. The journal has the sentence."""
+        """What ended the thread, if it was not its own decision. The journal has the sentence, or `taken`."""
         self.wake: Callable[[], None] | None = None
         """Called by the trainer's thread when the journal has grown. A hint to look; carries nothing."""
         self._config = config
@@ -79,9 +79,9 @@ class Session:
         folder = runs_folder / name if name else _free_folder(runs_folder, config.preset or "run")
         try:
             runs_folder.mkdir(parents=True, exist_ok=True)
-            folder.mkdir()
-            (folder / "run.toml").write_text(config.to_toml(), "utf-8")
-            Journal(folder / "journal.jsonl").close()
+            with new_folder(folder) as beginning:
+                (beginning / "run.toml").write_text(config.to_toml(), "utf-8")
+                Journal(beginning / "journal.jsonl").close()
         except FileExistsError:
             raise SessionError(
                 f"there is a run {folder.name} already; resume it or choose another name."
@@ -129,7 +129,9 @@ class Session:
                 f"{checkpoint.name} is an {made}: training cannot go on from it; resume from one of those."
             )
         planned = steps or run.total_steps
-        if checkpoint and checkpoint.step >= planned:
+        # Killed after its last save: its evaluation, the holdout's and the report are still to do.
+        unended = checkpoint and checkpoint.step == planned and run.state == "crashed"
+        if checkpoint and checkpoint.step >= planned and not unended:
             raise SessionError(
                 f"{run.name} has finished its {planned} steps; resume it from an earlier one, or with more."
             )
@@ -140,6 +142,11 @@ class Session:
             session.control.request(ScaleRate(rate_scale))
         session._thread.start()
         return session
+
+    @property
+    def taken(self) -> str:
+        """Why the thread ended without a word in the journal: another process writes there."""
+        return str(self.error) if isinstance(self.error, JournalTakenError) else ""
 
     @property
     def alive(self) -> bool:

@@ -97,6 +97,8 @@ class Trainer:
             self._report()
         except DivergedError as error:
             self._diverged(error)
+        except j.JournalTakenError:
+            raise  # there is nothing of ours left to write into
         except Exception as error:
             self._fail(str(error) or type(error).__name__)
             raise

@@ -243,6 +243,8 @@ class NexusApp(App[str]):
             if self.current_mode == seen_from:
                 self.open(run, mode)
         if self.session and not self.session.alive:
+            if self.session.taken:
+                self.say(self.session.taken, "warn")
             self._session_ended(self.session.folder)
             changed = True
         if self.current and self.current not in self.runs and not self.current.folder.exists():

@@ -23,6 +23,10 @@ class TrainingSession(Protocol):
     def alive(self) -> bool:
         """Whether it still trains."""
 
+    @property
+    def taken(self) -> str:
+        """Why it ended without a word in the journal; empty if it did not."""
+
     def stop(self) -> None:
         """Ask it to save and end."""
 

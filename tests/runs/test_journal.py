@@ -164,3 +164,18 @@ def test_a_long_journal_is_read_in_batches_and_nothing_of_it_is_lost(
 def test_a_step_that_no_number_of_ours_can_hold_is_not_understood_and_kept() -> None:
     event = j.decode(b'{"event":"step","step":100000000000000000000,"loss":1.0,"lr":0.1}')
     assert isinstance(event, j.UnknownEvent) and event.event == "step"
+
+
+def test_a_writer_that_finds_another_s_line_writes_no_more(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    first = j.Journal(path)
+    first.append(j.NotedEvent(step=1, text="mine"))
+    second = j.Journal(path)
+    second.append(j.NotedEvent(step=1, text="theirs"))
+    written = path.read_bytes()
+    for _ in range(2):
+        with pytest.raises(j.JournalTakenError, match=r"another process writes .*journal.jsonl too, so this"):
+            first.append(j.NotedEvent(step=2, text="mine"))
+    assert path.read_bytes() == written
+    second.append(j.NotedEvent(step=2, text="theirs"))
+    assert [event.text for event in j.JournalReader(path).read()] == ["mine", "theirs", "theirs"]

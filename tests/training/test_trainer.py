@@ -258,6 +258,24 @@ def test_a_second_trainer_is_refused_and_told_who_has_it(tmp_path: Path, small: 
     assert Run(session.folder).state == "stopped"
 
 
+def test_a_trainer_that_finds_anothers_line_in_its_journal_stops_and_writes_no_more(
+    tmp_path: Path, small: RunConfig
+) -> None:
+    """No lock tells of the other: a shared folder whose locks do not work, and a holder taken for dead."""
+    session = Session.start(tmp_path, small, "run")
+    session.control.request(c.Pause())
+    journal = session.folder / "journal.jsonl"
+    while b'"act":"pause"' not in journal.read_bytes():
+        time.sleep(0.005)
+    other = j.Journal(journal)
+    other.append(j.NotedEvent(step=0, text="mine"))
+    written = journal.read_bytes()
+    session.control.request(c.Continue())
+    session.join()
+    assert "another process writes" in session.taken
+    assert journal.read_bytes() == written
+
+
 @pytest.mark.parametrize("name", ["../up", "a/b", "-x", "a\x1b", "n" * 101])
 def test_a_name_must_be_a_plain_one(tmp_path: Path, small: RunConfig, name: str) -> None:
     with pytest.raises(SessionError, match="cannot name a run"):
@@ -273,6 +291,24 @@ def test_another_corpus_than_the_runs_is_refused(tmp_path: Path, small: RunConfi
     session.join()
     assert "is not the one this run was trained on" in str(session.error)
     assert Run(session.folder).state == "failed"
+
+
+def test_a_run_killed_after_its_last_save_is_brought_to_its_end(tmp_path: Path, small: RunConfig) -> None:
+    run = trained(tmp_path, small)
+    evaluations = [(e.name, e.loss) for e in run.evaluations]
+    (run.folder / "report.md").unlink()
+    journal = run.folder / "journal.jsonl"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    last = max(number for number, line in enumerate(lines) if b'"event":"saved"' in line)
+    journal.write_bytes(b"".join(lines[: last + 1]))
+    session = Session.resume(run.folder)
+    session.join()
+    again = Run(run.folder)
+    assert (session.error, again.state, again.step) == (None, "finished", 12)
+    assert [(e.name, e.loss) for e in again.evaluations] == evaluations
+    assert (run.folder / "report.md").exists()
+    with pytest.raises(SessionError, match="has finished its 12 steps"):
+        Session.resume(run.folder)
 
 
 def test_a_finished_run_says_so(tmp_path: Path, small: RunConfig) -> None:

@@ -34,7 +34,7 @@ class FakeSession:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.control = Control()
-        self.alive = True
+        self.alive, self.taken = True, ""
         self.asked_to_stop = False
         self._lock = RunLock(folder)
 

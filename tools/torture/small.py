@@ -62,6 +62,8 @@ def process(do: Callable[[], int]) -> int:
 def train(folder: Path, config: RunConfig, name: str) -> int:
     """Begin a run or go on with it, to its end. Returns 0 once it has finished."""
     run = folder / name
+    if run.exists() and Run(run).state == "finished":  # killed as it ended
+        return 0
     going = (run / "journal.jsonl").exists() and (run / "run.toml").exists()
     session = Session.resume(run) if going else Session.start(folder, config, name)
     session.join()
