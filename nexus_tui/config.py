@@ -23,11 +23,14 @@ class _Table(BaseModel):
 class DataConfig(_Table):
     """What is learned from. `window` is the context in tokens, `validation` the last share of the bytes.
 
+    `field` has the text of a row, where the corpus has rows. `tokenizer` is `byte`, `bpe` (learned from the
+    corpus), or the path of a tokenizer.json.
     `holdout` is a share after that, kept from selection: only the winner is scored on it, at the end.
     """
 
     corpus: str = "tinyshakespeare"
-    tokenizer: Literal["byte", "bpe"] = "byte"
+    field: str = Field("text", min_length=1)
+    tokenizer: str = Field("byte", min_length=1)
     window: int = Field(128, ge=1, le=1 << 20)
     validation: float = Field(0.1, gt=0, lt=1)
     holdout: float = Field(0.0, ge=0, lt=1)
@@ -152,6 +155,9 @@ class RunConfig(_Table):
             raise ValueError(
                 f"model.vocab_size is {self.model.vocab_size}; BPE over bytes needs at least 257"
             )
+        name = self.data.tokenizer
+        if name not in ("byte", "bpe") and "/" not in name and not name.endswith(".json"):
+            raise ValueError(f"data.tokenizer is {name!r}; give byte, bpe, or the path of a tokenizer.json")
         if self.schedule.warmup >= self.budget.steps and self.schedule.shape != "constant":
             raise ValueError(
                 f"schedule.warmup is {self.schedule.warmup}, not below budget.steps {self.budget.steps}"

@@ -130,7 +130,7 @@ def inside(subject: Subject, progress: Progress | None = None) -> Inside:
 def _computed(ready: Opened, progress: Progress | None) -> Inside:
     from nexus_tui.analysis.reading import read
 
-    return read(ready.model, ready.validation.inputs[:WINDOWS], progress)
+    return read(ready.model, ready.validation.inputs[:WINDOWS].astype(np.int64), progress)
 
 
 def pack(found: Inside) -> dict[str, np.ndarray[Any, Any]]:

@@ -55,6 +55,8 @@ class StartedEvent(Event, frozen=True):
     train_tokens: int = 0
     validation_tokens: int = 0
     validation_bytes: int = 0
+    shuffle: str = ""
+    """How an epoch's windows are put in order, where that is not by sorting: `feistel`."""
 
 
 class ResumedEvent(Event, frozen=True):

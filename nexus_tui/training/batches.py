@@ -10,6 +10,7 @@ from nexus_tui.data.dataset import Dataset, prepare
 from nexus_tui.data.tokenizer import load_tokenizer
 from nexus_tui.data.windows import window_starts
 from nexus_tui.runs.run import Run, RunError
+from nexus_tui.training.preparing import shuffled
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Seen:
 def windows_of(dataset: Dataset, config: RunConfig, step: int) -> list[Seen]:
     """The windows that a step learns from, in the order of the batch. Raises CorpusError."""
     window, size = config.data.window, config.budget.batch
-    starts = window_starts(dataset.train, window, size, config.run.seed, step)
+    starts = window_starts(dataset.train, window, size, config.run.seed, step, dataset.shuffle)
     words = dataset.token_bytes
 
     def text(start: int) -> str:
@@ -45,7 +46,7 @@ def batch_of(run: Run, step: int) -> tuple[RunConfig, list[Seen]]:
     config = RunConfig.check(run.config, str(run.folder / "run.toml"))
     if step < 1:
         raise ConfigError(f"There is no step {step}: steps count from 1.")
-    corpus = load_corpus(config.data.corpus)
+    corpus = load_corpus(config.data.corpus, config.data.field)
     if run.started and run.started.corpus_sha256 not in ("", corpus.sha256):
         raise RunError(f"the corpus {config.data.corpus} is not the one that {run.name} was trained on.")
     path = run.folder / "tokenizer.json"
@@ -57,4 +58,4 @@ def batch_of(run: Run, step: int) -> tuple[RunConfig, list[Seen]]:
         holdout=config.data.holdout,
         tokenizer=load_tokenizer(path) if path.is_file() else None,
     )
-    return config, windows_of(dataset, config, step)
+    return config, windows_of(shuffled(dataset, config, run.started), config, step)

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from nexus_tui.config import RunConfig
 from nexus_tui.data.dataset import Dataset
-from nexus_tui.data.windows import Windows, batch
+from nexus_tui.data.windows import Windows
 from nexus_tui.lm.hybrid import HybridLM
 from nexus_tui.lm.layers import Dropout
 from nexus_tui.lm.pretrained import load_model, save_model
@@ -122,7 +122,7 @@ class Learner:
 
     def _batch(self, step: int) -> tuple[Windows, Windows]:
         config = self.config
-        return batch(self.dataset.train, config.data.window, config.budget.batch, config.run.seed, step)
+        return self.dataset.batch(config.data.window, config.budget.batch, config.run.seed, step)
 
     def _backward(self, step: int) -> float:
         """Gradients of the mean loss over the batch of `step`, in micro-batches. Returns that mean."""

@@ -194,16 +194,17 @@ class Session:
 
 def _check_corpus(config: RunConfig) -> None:
     """Raise SessionError, before anything is written, for a corpus that is missing, no text or too short."""
-    from nexus_tui.data.corpus import CorpusError, load_corpus
+    from nexus_tui.data.cache import CorpusError
+    from nexus_tui.data.corpus import check_corpus
 
     try:
-        corpus = load_corpus(config.data.corpus)
+        size = check_corpus(config.data.corpus, config.data.field)
     except CorpusError as error:
         raise SessionError(str(error)) from None
     # A token is at least a byte: fewer bytes than a window takes can never fill one.
-    if len(corpus.data) * config.data.validation < config.data.window:
+    if size is not None and size * config.data.validation < config.data.window:
         raise SessionError(
-            f"{corpus.name} is too short: {config.data.validation:.0%} of its {len(corpus.data):,} "
+            f"{Path(config.data.corpus).name} is too short: {config.data.validation:.0%} of its {size:,} "
             f"bytes do not fill a window of {config.data.window}; use a longer text or a smaller data.window."
         )
 

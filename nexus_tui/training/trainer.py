@@ -12,6 +12,7 @@ import torch
 
 from nexus_tui import __version__
 from nexus_tui.config import RunConfig
+from nexus_tui.data.cache import Cancelled
 from nexus_tui.data.corpus import load_corpus
 from nexus_tui.data.dataset import prepare
 from nexus_tui.data.tokenizer import load_tokenizer
@@ -38,6 +39,7 @@ from nexus_tui.training.evaluation import Validation, summary, validation
 from nexus_tui.training.health import DivergedError, SpikeWatch
 from nexus_tui.training.launch import Launch
 from nexus_tui.training.learner import TOKENIZER, Learner
+from nexus_tui.training.preparing import Preparing, about_evaluations, shuffled
 from nexus_tui.training.ranks import Alone
 from nexus_tui.training.sampling import Sampler
 from nexus_tui.training.vitals import Vitals
@@ -95,6 +97,10 @@ class Trainer:
             reason = self._steps()
             self._append(j.EndedEvent(step=self._learner.step, reason=reason), durable=True)
             self._report()
+        except Cancelled:
+            while wish := self._control.take(0):
+                wish.done(0) if isinstance(wish.act, c.Stop) else wish.refuse("training has not begun.")
+            self._append(j.EndedEvent(step=self._run.step, reason="stopped"), durable=True)
         except DivergedError as error:
             self._diverged(error)
         except j.JournalTakenError:
@@ -131,7 +137,8 @@ class Trainer:
             self._append(j.FaultedEvent(step=0, message=self._unreachable))
         self._activity("reading the corpus")
         tokenizer = load_tokenizer(folder / TOKENIZER) if (folder / TOKENIZER).exists() else None
-        corpus = load_corpus(config.data.corpus)
+        progress = Preparing(self._activity, self._control)
+        corpus = load_corpus(config.data.corpus, config.data.field, progress)
         dataset = prepare(
             corpus,
             config.data.tokenizer,
@@ -139,8 +146,10 @@ class Trainer:
             config.data.validation,
             holdout=config.data.holdout,
             tokenizer=tokenizer,
+            progress=progress,
         )
         dataset.require(config.data.window)
+        dataset = shuffled(dataset, config, self._run.started)
         dataset.tokenizer.save(str(folder / TOKENIZER))
         self._validation = validation(dataset, config.data.window)
         self._holdout = validation(dataset, config.data.window, "holdout") if len(dataset.holdout) else None
@@ -157,9 +166,12 @@ class Trainer:
                     train_tokens=len(dataset.train),
                     validation_tokens=len(dataset.validation),
                     validation_bytes=dataset.validation_bytes,
+                    shuffle="" if dataset.shuffle == "sort" else dataset.shuffle,
                 ),
                 durable=True,
             )
+            if advice := about_evaluations(self._learner):
+                self._append(j.NotedEvent(step=0, text=advice))
         elif self._run.started.corpus_sha256 != corpus.sha256:
             raise ValueError(
                 f"the corpus {config.data.corpus} is not the one this run was trained on (SHA-256 differs); "
