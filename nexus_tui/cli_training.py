@@ -23,7 +23,9 @@ def train(
     model: Annotated[
         str, typer.Option(help="A model of `nexus-tui models`, or a .toml file.")
     ] = "nexus-byte",
-    corpus: Annotated[str, typer.Option(help="A corpus by name, or a file or folder: text, JSON lines, Parquet.")] = "",
+    corpus: Annotated[
+        str, typer.Option(help="A corpus by name, or a file or folder: text, JSON lines, Parquet.")
+    ] = "",
     steps: Annotated[
         int, typer.Option(help="Optimizer steps (default: the model's).", show_default=False)
     ] = 0,
