@@ -245,6 +245,7 @@ def brief(config: RunConfig, dataset: Dataset, checkpoint: Checkpoint | None) ->
         "config": config.model_dump(),
         "corpus": dataset.corpus.sha256,
         "tokenizer": dataset.tokenizer.to_str(),
+        "shuffle": dataset.shuffle,
         "checkpoint": str(checkpoint.path.resolve()) if checkpoint else "",
     }
 
