@@ -378,6 +378,22 @@ class Journal:
                 with contextlib.suppress(OSError):
                     self._end = os.fstat(self._file).st_size
 
+    @property
+    def deleted(self) -> bool:
+        """Whether the file has been deleted while it was open."""
+        return os.fstat(self._file).st_nlink == 0
+
+    def restore(self) -> None:
+        """Write a deleted file anew, with all that it held. Raises OSError, also if another is there."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        new = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        end = 0
+        while data := os.pread(self._file, _BATCH, end):
+            end += os.write(new, data)
+        os.fsync(new)
+        os.close(self._file)
+        self._file, self._end = new, end
+
     def close(self) -> None:
         """Close the file."""
         os.close(self._file)

@@ -7,6 +7,7 @@ host's the time of the last sign of life. The file is created under its name who
 """
 
 import contextlib
+import dataclasses
 import errno
 import fcntl
 import json
@@ -57,19 +58,8 @@ class RunLock:
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / LOCK
-        own = folder / f"{_OWN}{os.getpid()}-{secrets.token_hex(4)}"
         try:
-            self._file = own.open("x+")
-            try:
-                json.dump(_ourselves().__dict__, self._file)
-                self._file.flush()
-                _is_held(self._file, fcntl.LOCK_EX)
-                _take(self._file, own, self._path)
-            except BaseException:
-                self._file.close()
-                raise
-            finally:
-                own.unlink(missing_ok=True)
+            self._file = _locked(self._path)
         except OSError as error:
             reason = f"{folder} cannot be written ({error.strerror or error})"
             raise RunLockedError(f"{reason}: copy the run into a folder of your own.") from None
@@ -77,10 +67,17 @@ class RunLock:
             raise RunLockedError(f"{folder.name} is being trained by {error}.") from None
 
     def beat(self) -> None:
-        """Say to other hosts, which may not see the kernel's lock, that its holder lives."""
-        with contextlib.suppress(OSError):
+        """Say to other hosts, which may not see the kernel's lock, that its holder lives.
+
+        A lock that somebody has deleted is taken again.
+        """
+        with contextlib.suppress(OSError, _HeldError):
             if _is_at(self._file, self._path):
                 os.utime(self._path)
+            elif not os.path.lexists(self._path):
+                again = _locked(self._path)
+                self._file.close()
+                self._file = again
 
     def release(self) -> None:
         """Let go of the run."""
@@ -112,10 +109,27 @@ class _HeldError(Exception):
     """Somebody else has the lock; the message says who, and what to do."""
 
 
+def _locked(path: Path) -> IO[str]:
+    """A lock of our own. Raises _HeldError if somebody has it, OSError if there can be none."""
+    own = path.with_name(f"{_OWN}{os.getpid()}-{secrets.token_hex(4)}")
+    file = own.open("x+")
+    try:
+        json.dump(dataclasses.asdict(_ourselves()), file)
+        file.flush()
+        _is_held(file, fcntl.LOCK_EX)
+        _take(file, own, path)
+    except BaseException:
+        file.close()
+        raise
+    finally:
+        own.unlink(missing_ok=True)
+    return file
+
+
 def _take(file: IO[str], own: Path, path: Path) -> None:
     """Let our own file appear as the lock.
 
-    Raises _HeldError if somebody has it, OSError if there can be none.
+    Raises as `_locked`.
     """
     now = os.fstat(file.fileno()).st_mtime  # by the file system's clock, which a server's may be
     held: Holder | None = None

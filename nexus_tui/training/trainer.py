@@ -31,6 +31,8 @@ from nexus_tui.runs.checkpoints import (
     save_window_losses,
 )
 from nexus_tui.runs.predictions import predicted_events
+from nexus_tui.runs.reading import CONFIG
+from nexus_tui.runs.refusals import is_refusal, refusal
 from nexus_tui.runs.report import REPORT, write_report
 from nexus_tui.runs.run import Run
 from nexus_tui.training import control as c
@@ -310,6 +312,7 @@ class Trainer:
 
     def _save(self) -> None:
         """Save the current step, unless it is on disk. If the disk cannot take it, say so and go on."""
+        self._restore()
         step, name = self._learner.step, self._name()
         if not step or name in self._run.checkpoints:
             return
@@ -317,14 +320,32 @@ class Trainer:
         try:
             saved = save_checkpoint(self._run.folder / "checkpoints" / name, step, self._learner.write)
         except Exception as error:
-            if not isinstance(error, OSError) and "I/O" not in str(error) and "space" not in str(error):
-                raise  # safetensors wraps the disk's errors in its own
-            self._append(j.FaultedEvent(step=step, message=f"step {step} could not be saved: {error}"))
+            if not is_refusal(error):
+                raise
+            why = refusal(error, self._run.folder)
+            self._fault(f"step {step} could not be saved: {why}; it trains on, and the next save is tried.")
             return
         self._append(
             j.SavedEvent(step=step, checkpoint=name, sha256=saved.sha256, bytes=saved.bytes), durable=True
         )
         self._run.refresh()
+
+    def _restore(self) -> None:
+        """Write the run's folder anew, as far as it can be, if somebody has deleted it."""
+        if not self._journal.deleted:
+            return
+        try:
+            self._journal.restore()
+            (self._run.folder / CONFIG).write_text(self._config.to_toml(), "utf-8")
+            self._learner.dataset.tokenizer.save(str(self._run.folder / TOKENIZER))
+        except Exception as error:  # tokenizers raises nothing narrower
+            why = refusal(error, self._run.folder)
+            self._fault(f"the run's folder was deleted, and cannot be written anew: {why}.")
+            return
+        self._run.refresh()
+        self._fault(
+            "the run's folder was deleted: its journal is here again, its checkpoints until now are gone."
+        )
 
     def _evaluate(self) -> None:
         """Score the current weights on every validation window, and let `best` point to the true best."""
@@ -402,7 +423,8 @@ class Trainer:
         try:
             save_window_losses(self._run.folder, name, losses)
         except OSError as error:
-            message = f"the windows' losses of step {self._learner.step} could not be saved: {error}"
+            why = refusal(error, self._run.folder)
+            message = f"the windows' losses of step {self._learner.step} could not be saved: {why}"
             self._append(j.FaultedEvent(step=self._learner.step, message=message))
 
     def _sample(self) -> None:

@@ -179,3 +179,23 @@ def test_a_writer_that_finds_another_s_line_writes_no_more(tmp_path: Path) -> No
     assert path.read_bytes() == written
     second.append(j.NotedEvent(step=2, text="theirs"))
     assert [event.text for event in j.JournalReader(path).read()] == ["mine", "theirs", "theirs"]
+
+
+def test_a_deleted_journal_is_written_anew_with_all_that_it_held(tmp_path: Path) -> None:
+    path = tmp_path / "run" / "journal.jsonl"
+    path.parent.mkdir()
+    journal = j.Journal(path)
+    journal.append(j.NotedEvent(step=1, text="before"))
+    path.unlink()
+    path.parent.rmdir()
+    assert journal.deleted
+    journal.append(j.NotedEvent(step=2, text="meanwhile"))
+    journal.restore()
+    assert not journal.deleted
+    journal.append(j.NotedEvent(step=3, text="after"))
+    assert [event.text for event in j.JournalReader(path).read()] == ["before", "meanwhile", "after"]
+    path.unlink()
+    path.write_text("another's")
+    with pytest.raises(FileExistsError):
+        journal.restore()
+    assert path.read_text() == "another's"

@@ -201,6 +201,17 @@ def test_a_lock_that_is_somebody_elses_by_now_is_neither_touched_nor_removed(run
         assert (run / LOCK).stat().st_mtime == 0
 
 
+def test_a_lock_that_was_deleted_is_taken_again_at_the_next_sign_of_life(run: Path) -> None:
+    with RunLock(run) as held:
+        (run / LOCK).unlink()
+        assert holder(run) is None
+        held.beat()
+        assert holder(run) == Holder(os.getpid(), socket.gethostname())
+        with pytest.raises(RunLockedError):
+            RunLock(run)
+    assert not any(run.iterdir())
+
+
 def test_where_no_file_can_have_two_names_there_is_a_lock_all_the_same(
     run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -244,6 +245,30 @@ def test_a_full_disk_costs_the_save_and_not_the_training(
     assert [(e.step, "No space left" in e.message) for e in run.log if isinstance(e, j.FaultedEvent)] == [
         (8, True)
     ]
+
+
+def test_a_run_whose_folder_is_deleted_trains_on_and_is_written_anew(
+    tmp_path: Path, small: RunConfig
+) -> None:
+    undisturbed = trained(tmp_path / "other", small)
+    session = Session.start(tmp_path, small, "run")
+    session.control.request(c.Pause())
+    while b'"act":"pause"' not in (session.folder / "journal.jsonl").read_bytes():
+        time.sleep(0.005)
+    shutil.rmtree(session.folder)
+    session.control.request(c.Continue())
+    session.join()
+    run = Run(session.folder)
+    assert (session.error, run.state, list(run.checkpoints)) == (
+        None,
+        "finished",
+        list(undisturbed.checkpoints),
+    )
+    assert run.steps["loss"].tolist() == undisturbed.steps["loss"].tolist()
+    assert [e.message[:33] for e in run.log if isinstance(e, j.FaultedEvent)] == [
+        "the run's folder was deleted: its"
+    ]
+    assert run.config == undisturbed.config
 
 
 def test_a_second_trainer_is_refused_and_told_who_has_it(tmp_path: Path, small: RunConfig) -> None:

@@ -1,6 +1,7 @@
-"""A full disk, a folder that is read-only or gone while a run is trained; and a clock that steps back.
+"""A full disk, a folder that is read-only or deleted while a run is trained; and a clock that steps back.
 
-The full disk is a small file system of its own; where nobody may mount one, that part says so.
+The full disk is a small file system of its own; where nobody may mount one, that part says so. Training is to
+go on, to the undisturbed run's losses, and to say what failed and what to do; the next save is tried.
 """
 
 import contextlib
@@ -8,6 +9,7 @@ import ctypes
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +19,7 @@ from pathlib import Path
 
 from nexus_tui.runs import journal as j
 from nexus_tui.runs.run import Run
+from tools.torture.figures import Figures
 from tools.torture.small import config, losses, process, train
 
 SIZE = 16 << 20
@@ -58,7 +61,7 @@ def whole(run: Run) -> bool:
     return True
 
 
-def full(folder: Path, undisturbed: Run) -> str:
+def full(folder: Path, undisturbed: Run, figures: Figures) -> None:
     """Fill the disk while a run is trained, and make room again."""
     with small_disk() as disk:
         child = process(lambda: train(disk, config(folder), "run"))
@@ -72,10 +75,10 @@ def full(folder: Path, undisturbed: Run) -> str:
         (disk / "ballast").unlink()
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         run = Run(disk / "run")
-        return _verdict("disk full", _same(run, undisturbed, status, kept), faults(run))
+        _tell(figures, "disk full", _same(run, undisturbed, status, kept), faults(run))
 
 
-def read_only(folder: Path, undisturbed: Run) -> str:
+def read_only(folder: Path, undisturbed: Run, figures: Figures) -> None:
     """Take away the right to write checkpoints for a while."""
 
     def child() -> int:
@@ -91,7 +94,7 @@ def read_only(folder: Path, undisturbed: Run) -> str:
     (run.folder / "checkpoints").chmod(0o755)
     status = os.waitstatus_to_exitcode(os.waitpid(number, 0)[1])
     run = Run(run.folder)
-    return _verdict("read-only for a while", _same(run, undisturbed, status, kept), faults(run))
+    _tell(figures, "read-only for a while", _same(run, undisturbed, status, kept), faults(run))
 
 
 def respect_modes() -> None:
@@ -104,19 +107,22 @@ def respect_modes() -> None:
         libc.capset(header, sets)
 
 
-def deleted(folder: Path) -> str:
+def deleted(folder: Path, undisturbed: Run, figures: Figures) -> None:
     """Delete a run's folder while it is trained."""
     child = process(lambda: train(folder, config(folder), "deleted"))
     run = Run(folder / "deleted")
     until(lambda: run.refresh() and len(run.checkpoints) > 0)
     shutil.rmtree(folder / "deleted", ignore_errors=True)
-    end = time.monotonic() + PATIENCE
-    while (ended := os.waitpid(child, os.WNOHANG))[0] == 0 and time.monotonic() < end:
-        time.sleep(0.01)
-    return _verdict("folder deleted", {"the process ends by itself": ended[0] == child}, [])
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    run = Run(folder / "deleted")
+    held = _same(run, undisturbed, status, set())
+    held["it can be resumed: weights and configuration are there"] = (
+        run.newest_checkpoint() is not None and run.setting("budget.steps") == 60
+    )
+    _tell(figures, "folder deleted", held, faults(run))
 
 
-def clock(folder: Path, undisturbed: Run) -> str:
+def clock(folder: Path, undisturbed: Run, figures: Figures) -> None:
     """Let the clock step back by an hour in the middle."""
 
     def child() -> int:
@@ -132,7 +138,8 @@ def clock(folder: Path, undisturbed: Run) -> str:
 
     status = os.waitstatus_to_exitcode(os.waitpid(process(child), 0)[1])
     run = Run(folder / "clock")
-    return _verdict(
+    _tell(
+        figures,
         "clock stepping back",
         {
             "the run ended as planned": status == 0 and run.state == "finished",
@@ -147,34 +154,32 @@ def _same(run: Run, undisturbed: Run, status: int, kept: set[str]) -> dict[str, 
     return {
         "the run ended as planned": status == 0 and run.state == "finished",
         "its losses are the undisturbed run's": losses(run) == losses(undisturbed),
-        "what was saved before is whole, and later saves succeed": kept < set(run.checkpoints) and whole(run),
-        "the journal says what could not be saved": bool(faults(run)),
+        "what was saved is whole, and later saves succeed": kept < set(run.checkpoints) and whole(run),
+        "the journal says what failed": bool(faults(run)),
     }
 
 
-def _verdict(fault: str, held: dict[str, bool], said: list[str]) -> str:
-    failed = [what for what, fine in held.items() if not fine]
-    first = f"; it said: “{said[0]}”" if said else ""
-    return (
-        f"- {fault}: {'; '.join(held)}{first}"
-        if not failed
-        else f"- {fault}: **FAILED**: {'; '.join(failed)}{first}"
-    )
+def _tell(figures: Figures, fault: str, held: dict[str, bool], said: list[str]) -> None:
+    for what, fine in held.items():
+        figures.holds(f"{fault}: {what}", fine)
+    if said:
+        print(f"\n{fault}, in its own words: “{said[0]}”\n", flush=True)
 
 
-def main() -> None:
-    """Print what held."""
+def main() -> int:
+    """Print what held. Returns the exit status."""
+    figures = Figures()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        assert os.waitpid(process(lambda: train(folder, config(folder), "undisturbed")), 0)[1] == 0
+        assert train(folder, config(folder), "undisturbed") == 0
         undisturbed = Run(folder / "undisturbed")
-        for part in (full, read_only, clock):
+        for part in (full, read_only, deleted, clock):
             try:
-                print(part(folder, undisturbed), flush=True)
+                part(folder, undisturbed, figures)
             except subprocess.CalledProcessError as error:
-                print(f"- {part.__name__}: not tried, for lack of the right to mount: {error}")
-        print(deleted(folder))
+                print(f"\n{part.__name__}: not tried, for lack of the right to mount: {error}\n")
+    return figures.status
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
