@@ -54,7 +54,10 @@ class Choice:
 
 
 class ChoiceDialog(Dialog[str]):
-    """A question with a few answers, each saying what it does. Gives back the key of the answer, or None."""
+    """A question with a few answers, each saying what it does. Gives back the key of the answer, or None.
+
+    Where there is one answer only, Enter gives it.
+    """
 
     def __init__(self, title: str, sentence: str, choices: Sequence[Choice], role: str = "text") -> None:
         super().__init__()
@@ -68,16 +71,19 @@ class ChoiceDialog(Dialog[str]):
             table = Table.grid(padding=(0, 2, 0, 0))
             for align in ("right", "left", "left"):
                 table.add_column(justify=align)
+            also = ", enter" if len(self._choices) == 1 else ""
             for choice in [*self._choices, Choice("escape", "back", "Nothing changes.", "esc")]:
-                key = self.ink((choice.sign or choice.key, "live!"))
+                key = self.ink((choice.sign or choice.key + also, "live!"))
                 table.add_row(key, self.ink(choice.label), self.ink((choice.does, "muted")))
             yield Static(table, classes="choice")
 
     def on_key(self, event: events.Key) -> None:
         """A choice's key answers."""
-        if event.key in {choice.key for choice in self._choices}:
+        keys = [choice.key for choice in self._choices]
+        key = keys[0] if event.key == "enter" and len(keys) == 1 else event.key
+        if key in keys:
             event.stop()
-            self.dismiss(event.key)
+            self.dismiss(key)
 
 
 class LineDialog(Dialog[str]):
