@@ -184,7 +184,7 @@ class RunConfig(_Table):
             tables = tomllib.loads(source.read_text("utf-8"))
         except OSError as error:
             raise ConfigError(f"{source} cannot be read ({error.strerror}).") from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        except (ValueError, RecursionError) as error:
             raise ConfigError(f"{source} is no valid TOML ({error}).") from None
         tables["preset"] = source.stem
         return cls.overridden(tables, overrides, str(source))

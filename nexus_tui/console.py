@@ -128,9 +128,9 @@ def print_checkpoints(run: Run) -> None:
     printer().print(table)
     evaluated = {evaluation.name for evaluation in run.evaluations}
     if others := [name for name in run.checkpoints if name not in evaluated]:
-        printer().print(f"saved and never evaluated: {', '.join(others)}")
-    if run.damaged_lines:
-        printer().print(f"{j.damage(run.damaged_lines)}.", soft_wrap=True)
+        printer().print(visible(f"saved and never evaluated: {', '.join(others)}"))
+    for sentence in run.damage_of_record:
+        printer().print(visible(f"{sentence}."), soft_wrap=True)
 
 
 def _standing(run: Run, row: dict[str, Any]) -> str:

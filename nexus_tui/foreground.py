@@ -192,7 +192,9 @@ def one_sentence(debug: bool = False) -> Iterator[None]:
     except Exception as error:
         if debug:
             raise
-        print(f"nexus-tui: {error}", file=sys.stderr)
+        from nexus_tui.untrusted import visible
+
+        print(f"nexus-tui: {visible(str(error))}", file=sys.stderr)
         sys.exit(_status(error))
 
 

@@ -12,9 +12,13 @@ import numpy as np
 import numpy.typing as npt
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
+from nexus_tui.untrusted_files import read_file
+
 BYTES = 256
 ENDS_OF_TEXT = ("<|endoftext|>", "<|end_of_text|>", "</s>", "<eos>", "<|eos|>")
 """What tokenizers call the end of a text; a tokenizer.json does not say which of its tokens is that."""
+LARGEST = 64 << 20
+"""Bytes of a tokenizer.json."""
 
 
 class TokenizerError(ValueError):
@@ -77,15 +81,19 @@ def load_tokenizer(path: str | Path, vocab_size: int = 0) -> Tokenizer:
     path = Path(path).expanduser()
     path = path / "tokenizer.json" if path.is_dir() else path
     try:
-        content = path.read_text(encoding="utf-8")
+        content = read_file(path, LARGEST).decode()
     except FileNotFoundError:
         raise TokenizerError(f"There is no tokenizer {path}.") from None
-    except (OSError, UnicodeDecodeError, ValueError) as error:
-        raise TokenizerError(f"The tokenizer {path} cannot be read: {error}.") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise TokenizerError(f"The tokenizer {path} cannot be read: {reason}.") from None
     try:
         tokenizer = Tokenizer.from_str(content)
-    except Exception as error:  # the library raises bare Exception
-        raise TokenizerError(f"{path} is not a tokenizer.json: {error}.") from None
+        token_bytes(tokenizer)
+    except BaseException as error:  # the library raises bare Exception; where it panics, not even that
+        if isinstance(error, KeyboardInterrupt | SystemExit):
+            raise
+        raise TokenizerError(f"{path} is not a tokenizer.json that can be used: {error}") from None
     if vocab_size:
         size = tokenizer.get_vocab_size()
         if size != vocab_size:

@@ -257,11 +257,11 @@ def _read(file: IO[str]) -> Holder | None:
         file.seek(0)
         content = json.loads(file.read(4096))
         return Holder(
-            int(content["pid"]),
-            str(content["host"]),
+            int(content["pid"]) & 0x7FFFFFFF,  # as large as the kernel's numbers are
+            str(content["host"])[:255],
             str(content.get("boot", "")),
             str(content.get("space", "")),
             int(content.get("began", 0)),
         )
-    except (ValueError, KeyError, TypeError, OSError, AttributeError, RecursionError):
+    except (ValueError, KeyError, TypeError, OSError, AttributeError, RecursionError, OverflowError):
         return None

@@ -12,6 +12,8 @@ from nexus_tui.runs import averages
 from nexus_tui.runs import journal as j
 from nexus_tui.runs.columns import Table
 
+MOST_STEPS = 10**9
+"""That a run may plan."""
 TRAIN_STEPS = 20
 """A checkpoint's training loss is the mean over this many steps up to it: one batch alone is noise."""
 
@@ -230,7 +232,7 @@ class Record:
                 self.samples.append(event)
             case j.ControlledEvent() if event.act in ("pause", "continue"):
                 self.paused = event.act == "pause"
-            case j.ControlledEvent(act="plan", value=float(value)):
+            case j.ControlledEvent(act="plan", value=float(value)) if 0 < value <= MOST_STEPS:
                 self.planned = int(value)
             case j.DivergedEvent():
                 self.diverged = event

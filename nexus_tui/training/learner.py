@@ -5,11 +5,11 @@ import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
+import msgspec
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 from nexus_tui.config import RunConfig
 from nexus_tui.data.dataset import Dataset
@@ -20,9 +20,10 @@ from nexus_tui.lm.pretrained import load_model, save_model
 from nexus_tui.runs.checkpoints import OPTIMIZER, Checkpoint, CheckpointError
 from nexus_tui.training.health import DivergedError, Spike, SpikeWatch, unsound
 from nexus_tui.training.masks import RowDropout, Stream
-from nexus_tui.training.optimizer import adamw, load_parameters, load_state_tensors, local
+from nexus_tui.training.optimizer import adamw, load_parameters, load_state_tensors, local, read_state_tensors
 from nexus_tui.training.ranks import Alone
 from nexus_tui.training.schedule import learning_rate
+from nexus_tui.untrusted_files import read_file
 
 STATE = "state.json"
 TOKENIZER = "tokenizer.json"
@@ -38,6 +39,24 @@ class Stepped:
     seconds: float
     spike: Spike | None = None
     """Where its loss begins one."""
+
+
+class State(msgspec.Struct, frozen=True):
+    """What state.json says; what else is in it is not needed to go on."""
+
+    step: Annotated[int, msgspec.Meta(ge=0, lt=1 << 53)]
+    rate_scale: Annotated[float, msgspec.Meta(ge=0, le=1000)]
+    planned_steps: Annotated[int, msgspec.Meta(ge=1, le=10**9)] | None = None
+
+
+def read_state(path: Path) -> State:
+    """A checkpoint's state.json. Raises ValueError, naming the file."""
+    try:
+        return msgspec.json.decode(read_file(path), type=State)
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read ({error.strerror})") from None
+    except (ValueError, RecursionError) as error:  # msgspec's errors are ValueErrors
+        raise ValueError(f"{path} is damaged ({error})") from None
 
 
 class Learner:
@@ -172,19 +191,19 @@ class Learner:
             raise CheckpointError(f"{checkpoint.path} has no {OPTIMIZER}; resume from another checkpoint.")
         checkpoint.verify()
         try:
-            state: dict[str, Any] = json.loads((checkpoint.path / STATE).read_bytes())
+            state = read_state(checkpoint.path / STATE)
             loaded = load_model(checkpoint.path)
             if loaded.config != self.config.model:
                 raise ValueError("its architecture is not the run's")
             if found := unsound(loaded.named_parameters()):
                 raise ValueError(f"its {found}; resume from an earlier checkpoint")
-            tensors = load_file(checkpoint.path / OPTIMIZER)
+            tensors = read_state_tensors(self.model, checkpoint.path / OPTIMIZER)
             if found := unsound(tensors.items()):
                 raise ValueError(f"its optimizer's {found}; resume from an earlier checkpoint")
             load_parameters(self.model, loaded)
             load_state_tensors(self.model, self.optimizer, tensors)
-            self.step, self.rate_scale = int(state["step"]), float(state["rate_scale"])
-            self.total = int(state.get("planned_steps", self.total))
-        except (OSError, ValueError, KeyError, SafetensorError) as error:
+            self.step, self.rate_scale = state.step, state.rate_scale
+            self.total = state.planned_steps or self.total
+        except (OSError, ValueError) as error:
             raise CheckpointError(f"{checkpoint.path} cannot be resumed from: {error}") from error
         self.ranks.loaded()

@@ -42,15 +42,15 @@ def clock(time: datetime, now: datetime) -> str:
         return " " * 5
     age = abs((now - time).total_seconds())
     form = "%H:%M" if age < 86_400 else "%m-%d" if age < 330 * 86_400 else " %Y"
-    return time.astimezone().strftime(form)
+    return j.local(time).strftime(form)
 
 
 def story(run: Run, best: Evaluation | None, limit: int, now: datetime) -> list[Line]:
     """The newest events as (time, words) lines, newest first; `best` is that of the true best checkpoint."""
     told = (_line(clock(event.time, now), words, role) for event, words, role in _told(run, best))
     lines = list(islice(told, limit))
-    if run.damaged_lines:  # nobody knows when; below the newest, which it would hide where one line is shown
-        lines.insert(1, _line(" " * 5, j.damage(run.damaged_lines), "warn"))
+    for sentence in run.damage_of_record:  # nobody knows when; below the newest, which it must not hide
+        lines.insert(1, _line(" " * 5, sentence, "warn"))
     return lines[:limit]
 
 
