@@ -342,6 +342,4 @@ def _exit(status: int) -> None:
 
 
 def _print_json(value: Any) -> None:
-    from nexus_tui.untrusted import as_json
-
-    print(as_json(value))
+    print(json.dumps(value, ensure_ascii=False))

@@ -17,10 +17,7 @@ def note(folder: Path, step: int, text: str) -> None:
     disk refuses.
     """
     with RunLock(folder):
-        try:
-            journal = Journal(folder / "journal.jsonl")
-        except OSError as error:
-            raise NoteError(f"{folder / 'journal.jsonl'} cannot be written ({error.strerror}).") from None
+        journal = Journal(folder / "journal.jsonl")
         try:
             journal.append(NotedEvent(step=step, text=text), durable=True)
             if journal.failure:

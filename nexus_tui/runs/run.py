@@ -3,6 +3,7 @@
 import contextlib
 import math
 import os
+import tomllib
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
@@ -12,16 +13,13 @@ import numpy as np
 
 from nexus_tui.runs import frames
 from nexus_tui.runs import journal as j
-from nexus_tui.runs.arrays import read_npy
 from nexus_tui.runs.checkpoints import Checkpoint, CheckpointError, open_checkpoint
 from nexus_tui.runs.columns import Table
 from nexus_tui.runs.lock import Holder, holder
 from nexus_tui.runs.reading import CHECKPOINTS, CONFIG, JOURNAL, Reading, Signature, signature
 from nexus_tui.runs.record import TRAIN_STEPS, Branch, Evaluation, Record, Series, number
-from nexus_tui.runs.settings_file import read_settings, usable
 from nexus_tui.runs.source import Source, Weights
 from nexus_tui.runs.summary import Summary, state_of, summarise
-from nexus_tui.untrusted_files import is_plain_name, read_file
 
 if TYPE_CHECKING:
     from nexus_tui.runs.frames import Columns
@@ -30,8 +28,6 @@ if TYPE_CHECKING:
 __all__ = ["TRAIN_STEPS", "Branch", "Evaluation", "Run", "RunError", "Series"]
 
 T = TypeVar("T")
-_WINDOWS = 256 << 20
-"""Bytes of the losses of an evaluation's windows."""
 _STEP_METRICS = ("loss", "lr", "grad_norm")
 
 
@@ -100,19 +96,15 @@ class Run:
         """The tables of run.toml, or what the source says; empty if there is none or it cannot be read."""
         if self._source:
             return self._source.config
-        return self._settings[0]
-
-    @cached_property
-    def _settings(self) -> tuple[dict[str, Any], str]:
-        """The tables of run.toml, and why there are none."""
-        return read_settings(self.folder / CONFIG)
+        with contextlib.suppress(OSError, ValueError, RecursionError):
+            return tomllib.loads((self.folder / CONFIG).read_text("utf-8"))
+        return {}
 
     def setting(self, key: str, default: Any = None) -> Any:
-        """One configured value by its dotted key, such as `budget.steps`, unless it is nonsense."""
+        """One configured value by its dotted key, such as `budget.steps`."""
         table, _, name = key.partition(".")
         content = self.config.get(table)
-        value = content.get(name, default) if isinstance(content, dict) else default
-        return value if usable(key, value) else default
+        return content.get(name, default) if isinstance(content, dict) else default
 
     # What is on record -----------------------------------------------------------------------------------
 
@@ -259,15 +251,6 @@ class Run:
         return reader.damaged if isinstance(reader, j.JournalReader) else 0
 
     @property
-    def damage_of_record(self) -> list[str]:
-        """What of the record cannot be read, a sentence each, without a stop: the file, and why."""
-        told = [j.damage(self.damaged_lines)] if self.damaged_lines else []
-        if self._source:
-            return told
-        reason = self._read().reader.failure  # type: ignore[union-attr]
-        return [*told, *([reason] if reason else []), *([self._settings[1]] if self._settings[1] else [])]
-
-    @property
     def branches(self) -> list[Branch]:
         """The stretches between resumes, oldest first."""
         return self._record.branches
@@ -320,17 +303,13 @@ class Run:
             return self.summary.total_steps
         if self._record.planned is not None:
             return self._record.planned
-        return int(self.setting("budget.steps", 0))
+        steps = self.setting("budget.steps", 0)
+        return steps if isinstance(steps, int) else 0
 
     @property
     def ended(self) -> j.EndedEvent | None:
         """How training ended, if it did and has not been resumed."""
         return self._record.ended
-
-    @property
-    def diverged(self) -> j.DivergedEvent | None:
-        """Why training stopped before a harmful update, if it did and has not been resumed."""
-        return self._record.diverged
 
     @property
     def activity(self) -> str:
@@ -469,8 +448,7 @@ class Run:
     def damage(self, checkpoint: str) -> str:
         """What is wrong with a checkpoint's files, which one, and what to do; empty if nothing is known."""
         path = self.folder / CHECKPOINTS / checkpoint
-        known = checkpoint in self.checkpoints or not is_plain_name(checkpoint)
-        if known or not (path / "manifest.json").is_file():
+        if checkpoint in self.checkpoints or "/" in checkpoint or not (path / "manifest.json").is_file():
             return ""
         try:
             open_checkpoint(path)
@@ -491,13 +469,13 @@ class Run:
 
     def window_losses(self, checkpoint: str) -> "np.ndarray[Any, np.dtype[np.float32]] | None":
         """Mean loss of every validation window in nats per token, [windows]; None if not there or damaged."""
+        path = self.folder / "evaluations" / f"{checkpoint}.npy"
+        losses = None
         # A file that was cut off raises one of many exceptions: each means that it is not there.
         with contextlib.suppress(Exception):
-            if is_plain_name(f"{checkpoint}.npy"):
-                path = self.folder / "evaluations" / f"{checkpoint}.npy"
-                losses = read_npy(read_file(path, _WINDOWS))
-                return losses if losses.ndim == 1 and losses.dtype == np.float32 else None
-        return None
+            losses = np.load(path, allow_pickle=False) if path.is_file() else None
+        known = isinstance(losses, np.ndarray) and losses.ndim == 1 and losses.dtype == np.float32
+        return losses if known else None
 
     # Keeping up ------------------------------------------------------------------------------------------
 
@@ -529,8 +507,7 @@ class Run:
             return self._source.replaced()
         before, self._signature = self._signature, signature(self.folder)
         if before is None or before.config != self._signature.config:
-            for kept in ("config", "_settings"):
-                self.__dict__.pop(kept, None)
+            self.__dict__.pop("config", None)
         return before != self._signature
 
     def _read_on(self, reading: Reading) -> None:
@@ -546,7 +523,7 @@ class Run:
         if self._source:
             return
         found = {}
-        for name in filter(is_plain_name, self._record.saved):
+        for name in self._record.saved:
             with contextlib.suppress(CheckpointError):
                 path = self.folder / CHECKPOINTS / name
                 known = self._checkpoints.get(name)

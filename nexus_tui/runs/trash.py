@@ -10,7 +10,6 @@ from itertools import count
 from pathlib import Path
 
 from nexus_tui.runs.naming import MoveError, move
-from nexus_tui.untrusted_files import own_folder
 
 TRASH = ".trash"
 
@@ -57,7 +56,7 @@ def restore(place: Path) -> Path:
 def _new_folder(trash: Path, stamp: str) -> Path:
     """A folder for one deletion, with a name of its own."""
     try:
-        own_folder(trash)
+        trash.mkdir(exist_ok=True)
         for number in count(1):
             place = trash / (stamp if number == 1 else f"{stamp}.{number}")
             with contextlib.suppress(FileExistsError):

@@ -24,7 +24,7 @@ from textual.screen import Screen
 
 from nexus_tui.training.control import Control
 from nexus_tui.tui import format as fmt
-from nexus_tui.tui import theme
+from nexus_tui.tui import theme, upstream
 from nexus_tui.tui.driver import SteadyDriver
 from nexus_tui.tui.keybar import KeyBar
 from nexus_tui.tui.keys import BY_ID, Where, bindings, keys_at, keys_of
@@ -120,6 +120,7 @@ class NexusApp(App[str]):
         theme_name: str | None = None,
         sampling_share: float = SAMPLING_SHARE,
     ) -> None:
+        upstream.mend()
         super().__init__(driver_class=SteadyDriver)
         self._view_file = ViewFile(runs_folder)
         self.view, self._view_said = self._view_file.load()
@@ -164,6 +165,11 @@ class NexusApp(App[str]):
         if isinstance(renderable, ChopsUpdate):
             renderable = CroppedUpdate.of(renderable)
         super()._display(screen, renderable)
+
+    def _handle_exception(self, error: Exception) -> None:
+        """End with a traceback, unless nobody is concerned."""
+        if not upstream.harmless(error):
+            super()._handle_exception(error)
 
     # Keeping up ------------------------------------------------------------------------------------------
 
@@ -243,9 +249,7 @@ class NexusApp(App[str]):
             if self.current_mode == seen_from:
                 self.open(run, mode)
         if self.session and not self.session.alive:
-            if self.session.taken:
-                self.say(self.session.taken, "warn")
-            self._session_ended(self.session.folder)
+            self.session = None
             changed = True
         if self.current and self.current not in self.runs and not self.current.folder.exists():
             self.current = next(iter(self.runs), None)
@@ -259,19 +263,10 @@ class NexusApp(App[str]):
             self._minute = minute
             self._news()
 
-    def _session_ended(self, folder: Path) -> None:
-        """What was trained here has ended; if that was before a harmful update, offer to go on."""
-        self.session, run = None, self.current
-        if run is None or run.folder != folder:
-            return
-        run.refresh()
-        if run.diverged and self.current_mode == "training" and isinstance(self.screen, ModeScreen):
-            self.run_worker(self.resume(run))
-
     def _news(self) -> None:
         # Over a mode's screen there may be another one, and over that a dialog.
         screen = next((one for one in reversed(self.screen_stack) if isinstance(one, ModeScreen)), None)
-        if screen:
+        if screen and screen.standing:
             screen.record_changed()
             screen.show_keys()
 
@@ -382,13 +377,16 @@ class NexusApp(App[str]):
         self.session = await asyncio.to_thread(begin)
 
     async def resume(self, run: Run, which: str | int | None = None) -> None:
-        """Go on training a run from a checkpoint (None: the newest) and show it, or say why not.
+        """Go on training a run from a checkpoint (None: the newest) and show it, or say why not."""
+        try:
+            if reason := self.why_no_resume(run):
+                raise LaunchError(reason)
+            self.session = await asyncio.to_thread(self._launcher.resume, run.folder, which)
+            self.show_session()
+        except LaunchError as error:
+            from nexus_tui.tui.dialogs import ErrorDialog
 
-        If it stopped before a harmful update, ask at which rate.
-        """
-        from nexus_tui.tui.resuming import resume
-
-        await resume(self, self._launcher, run, which)
+            self.push_screen(ErrorDialog(f"{run.name} was not resumed", str(error)))
 
     def show_session(self) -> None:
         """Show the run that this process trains."""

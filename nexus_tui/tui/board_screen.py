@@ -85,8 +85,7 @@ class BoardScreen(ModeScreen):
 
     def action_page(self, direction: int) -> None:
         """Other small charts."""
-        if not self.board.turn_page(direction):
-            self.nexus.say("There is no other page of charts.")
+        self.board.turn_page(direction)
 
     def action_full(self) -> None:
         """Nothing but the large chart, or everything."""

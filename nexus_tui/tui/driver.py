@@ -16,8 +16,10 @@ from codecs import getincrementaldecoder
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from textual import events, messages
 from textual._parser import ParseError
 from textual.drivers.linux_driver import LinuxDriver
+from textual.message import Message
 
 from nexus_tui.tui.pasting import PasteParser
 from nexus_tui.tui.thrift import thrifty
@@ -89,6 +91,14 @@ class SteadyDriver(LinuxDriver):
             if all(size):  # one that was told no size has none
                 return size
         return super()._get_terminal_size()
+
+    def _query_in_band_window_resize(self) -> None:
+        """Sizes come with a signal, which no link can garble."""
+
+    def process_message(self, message: Message) -> None:
+        """As Textual's. A size that was read among the keys is none: it could be any."""
+        if not isinstance(message, events.Resize | messages.InBandWindowResize):
+            super().process_message(message)
 
     def _drained(self) -> None:
         """What was dropped is painted anew."""

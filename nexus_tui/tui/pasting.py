@@ -1,27 +1,43 @@
-"""Pasted text as it is: nothing in it is a key.
+"""What comes from the terminal: keys, and pasted text as it is, in which nothing is a key.
 
-Textual reads what comes from the terminal as one stream, and takes an escape character amid a bracketed paste
-for the start of a key: what follows it is then typed, not pasted. A text that somebody else wrote could press
-keys that way, wherever the terminal passes escape characters on (tmux does).
+Textual reads both as one stream, and takes an escape character amid a bracketed paste for the start of a key:
+what follows it is then typed, not pasted. A text that somebody else wrote could press keys that way, wherever
+the terminal passes escape characters on (tmux does). And some sequences, which a bad line can make of others,
+end its thread: no key would be heard any more.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+import time
+from collections.abc import Callable, Generator, Iterable
 
 from textual import events
 from textual._xterm_parser import XTermParser
+from textual.keys import Keys
 from textual.message import Message
 
 START, END = "\x1b[200~", "\x1b[201~"
+QUIET = 2.0
+"""Seconds without news after which a paste may have been cut off: one lone key of WAY_OUT then ends it."""
+ALONE = 0.2
+"""Seconds in which nothing follows a lone key."""
+WAY_OUT = ("\x1b", "\x03")
 _KEPT = {"\n", "\r", "\t"}
 
 
 class PasteParser(XTermParser):
-    """Collects pasted text itself, from the mark at its start to the one at its end."""
+    """Collects pasted text itself, from the mark at its start to the one at its end.
 
-    def __init__(self, debug: bool = False) -> None:
+    A paste whose end never comes would take every key for text: esc or ctrl+c, alone after a silence, leaves
+    it.
+    """
+
+    def __init__(self, debug: bool = False, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(debug)
+        self._clock = clock
+        self._heard = clock()
+        self._lone = False
+        """Whether the newest that came, amid a paste, is a lone key that may end it."""
         self._before = ""
         """The newest characters, as long as a mark may have begun with them."""
         self._chunks: list[str] | None = None
@@ -31,8 +47,31 @@ class PasteParser(XTermParser):
         """Everything that came, as events."""
         if not data:
             yield from super().feed(data)
+        now = self._clock()
+        self._lone = self._chunks is not None and data in WAY_OUT and now - self._heard > QUIET
+        self._heard = now
         while data:
             data = (yield from self._type(data)) if self._chunks is None else (yield from self._paste(data))
+
+    def tick(self) -> Iterable[Message]:
+        """What the time that has passed makes of what came, as events."""
+        if self._lone and self._clock() - self._heard > ALONE:
+            self._lone, self._before, self._chunks = False, "", None
+            list(super().feed(END))  # Textual's own paste ends too, and is empty
+        yield from super().tick()
+
+    def _sequence_to_key_events(self, sequence: str, alt: bool = False) -> Iterable[events.Key]:
+        """The keys of a sequence. One that names no character is no key."""
+        try:
+            found = list(super()._sequence_to_key_events(sequence, alt))
+        except (ValueError, OverflowError):
+            return [events.Key(Keys.Ignore, sequence)]
+        return [key if _encodable(key.character) else events.Key(Keys.Ignore, sequence) for key in found]
+
+    def parse_mouse_code(self, code: str) -> Message | None:
+        """A movement or a press, in cells: nobody has asked for pixels."""
+        self.mouse_pixels = False
+        return super().parse_mouse_code(code)
 
     def _type(self, data: str) -> Generator[Message, None, str]:
         """Keys, up to the start of a paste; what comes after it."""
@@ -63,6 +102,11 @@ class PasteParser(XTermParser):
                 yield event
         yield pasted(text)
         return rest
+
+
+def _encodable(character: str | None) -> bool:
+    """Whether it can be shown and kept: half a pair of UTF-16 cannot."""
+    return not any(0xD800 <= ord(c) < 0xE000 for c in character or "")
 
 
 def pasted(text: str) -> events.Paste:

@@ -53,6 +53,11 @@ class ModeScreen(Screen[None]):
             super()._compositor_refresh()
 
     @property
+    def standing(self) -> bool:
+        """Whether all of it is there: it has been composed, and is not being taken down."""
+        return self.is_mounted and self.is_attached and not self._pruning
+
+    @property
     def nexus(self) -> NexusApp:
         """The app, as what it is."""
         return cast("NexusApp", self.app)

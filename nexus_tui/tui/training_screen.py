@@ -155,12 +155,10 @@ class TrainingScreen(BoardScreen):
     # Steering --------------------------------------------------------------------------------------------
 
     def _wish(self, act: c.Act, said: str) -> None:
-        """Ask for something; `said` is when, but that a paused training does it at once."""
-        control, run = self.nexus.control, self.nexus.current
+        control = self.nexus.control
         if control:
             control.request(act)
-            paused = run is not None and run.state == "paused"
-            self.nexus.say(said.replace(" after this step", " now") if paused else said, "live")
+            self.nexus.say(said, "live")
 
     def action_pause(self) -> None:
         """Pause, or continue."""

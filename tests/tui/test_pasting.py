@@ -1,5 +1,6 @@
 """What is pasted is text, whatever is in it and however it is cut on the way."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from textual import events
@@ -41,3 +42,63 @@ def test_a_megabyte_is_quick() -> None:
         found += list(parser.feed("word " * 819))
     found += list(parser.feed(END))
     assert [len(exact(event)) for event in found if isinstance(event, events.Paste)] == [500 * 5 * 819]
+
+
+class Clock:
+    """Seconds that pass when somebody says so."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.mark.parametrize("key", ["\x1b", "\x03"])
+def test_a_paste_that_never_ends_is_left_by_a_lone_key(key: str) -> None:
+    clock = Clock()
+    parser = PasteParser(clock=clock)
+    assert list(parser.feed(f"{START}words")) == []
+    clock.now += 10
+    assert [*parser.feed("q"), *parser.feed(key), *parser.tick()] == []  # right after something else
+    clock.now += 10
+    assert list(parser.feed(key)) == []
+    clock.now += 1
+    assert list(parser.tick()) == []
+    assert [event.key for event in parser.feed("q") if isinstance(event, events.Key)] == ["q"]
+    assert [exact(event) for event in parser.feed(f"{START}a{END}") if isinstance(event, events.Paste)] == [
+        "a"
+    ]
+
+
+def test_a_paste_whose_end_comes_late_and_in_pieces_is_one() -> None:
+    clock = Clock()
+    parser = PasteParser(clock=clock)
+    found = list(parser.feed(f"{START}words"))
+    clock.now += 60  # the link stalled, between an escape character and the rest of the mark, say
+    found += [*parser.feed("\x1b"), *parser.tick(), *parser.feed(f"{END[1:]}q")]
+    clock.now += 1
+    found += parser.tick()
+    assert [exact(event) for event in found if isinstance(event, events.Paste)] == ["words"]
+    assert [event.key for event in found if isinstance(event, events.Key)] == ["q"]
+
+
+@pytest.mark.parametrize(
+    "sequence",
+    ["\x1b[99999999999;5u", "\x1b[97:65;2u", "\x1b[97;1;98:99999999u", "\x1b[55296;1u", "\x1b[97;1;55296u"],
+)
+def test_a_sequence_that_names_no_character_is_no_key(sequence: str) -> None:
+    keys = [event for event in parsed(f"{sequence}x", []) if isinstance(event, events.Key)]
+    assert [key.key for key in keys][-1] == "x"
+    assert all((key.character or "").isprintable() for key in keys)
+
+
+@given(st.text(alphabet="\x1b[]<>?;:0129MmtuRO~$y PA_\\\x9b\ud800", max_size=40), st.integers(0, 40))
+def test_no_sequence_ends_the_hearing_of_keys(data: str, place: int) -> None:
+    found = parsed(f"{data}{' ' * 40}q", [place])
+    assert any(isinstance(event, events.Key) and event.key == "q" for event in found) or START in data
+
+
+def test_a_mouse_speaks_in_cells_whatever_came_before() -> None:
+    found = parsed("\x1b[48;24;80;0;0t\x1b[<0;5;7M", [])
+    (press,) = [event for event in found if isinstance(event, events.MouseDown)]
+    assert (press.x, press.y) == (4, 6)

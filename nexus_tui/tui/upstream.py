@@ -1,0 +1,62 @@
+"""Faults of Textual 8.2 that a key can meet, mended where they are: each ends the app, or answers twice."""
+
+from typing import Any
+
+from textual._context import active_message_pump
+from textual.app import ScreenStackError
+from textual.await_complete import AwaitComplete
+from textual.css.query import NoMatches
+from textual.dom import DOMNode
+from textual.errors import NoWidget
+from textual.screen import Screen
+from textual.widgets import OptionList
+from textual.worker import WorkerFailed
+
+_move_page = OptionList._move_page
+_dismiss = Screen.dismiss
+
+
+def _page(self: OptionList, direction: Any) -> None:
+    """A page up or down, in a list that has been laid out: without a line of room it has no pages."""
+    if self.options and (self.highlighted or 0) in self._index_to_line:
+        _move_page(self, direction)
+
+
+def _leave(self: Screen[Any], result: Any = None) -> AwaitComplete:
+    """Close this screen, and none but it, once.
+
+    A second enter may be on its way to a dialog that the first one has closed: its answer would be given
+    again, and the screen under it closed. One that is covered goes with what covers it.
+    """
+    stack = self.app.screen_stack
+    if self not in stack[1:]:
+        return AwaitComplete()
+    while stack[-1] is not self:
+        self.app.pop_screen()
+        stack = self.app.screen_stack
+    return _dismiss(self, result)
+
+
+def mend() -> None:
+    """Do it, once for the process."""
+    OptionList._move_page = _page  # type: ignore[method-assign]
+    Screen.dismiss = _leave  # type: ignore[method-assign]
+
+
+def harmless(error: Exception) -> bool:
+    """Whether an error is only that a press or a timer has come too late, or too soon, for what is shown.
+
+    To a place that a smaller terminal no longer has; to a screen, which nobody sees, of which a part is
+    missing because it is being composed or taken down.
+    """
+    if isinstance(error, WorkerFailed):
+        error = error.error  # type: ignore[assignment]
+    if isinstance(error, NoWidget):
+        return True
+    node = active_message_pump.get(None)
+    if not isinstance(error, NoMatches | ScreenStackError) or not isinstance(node, DOMNode):
+        return False
+    screen = next((one for one in node.ancestors_with_self if isinstance(one, Screen)), None)
+    if screen is None:
+        return not isinstance(node, type(node.app))  # it is of no screen any more
+    return screen._pruning or screen._closing or not screen.is_mounted or not screen.is_attached
