@@ -342,4 +342,6 @@ def _exit(status: int) -> None:
 
 
 def _print_json(value: Any) -> None:
-    print(json.dumps(value, ensure_ascii=False))
+    from nexus_tui.untrusted import as_json
+
+    print(as_json(value))

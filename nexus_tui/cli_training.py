@@ -1,17 +1,21 @@
-"""The command that trains without a screen."""
+"""The command that trains without a screen, and the one that shows what a step learns from."""
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nexus_tui import foreground
-from nexus_tui.cli_options import RunsOption
+from nexus_tui.cli_options import JsonOption, RunArgument, RunsOption
+from nexus_tui.untrusted import visible
 
 if TYPE_CHECKING:
+    from nexus_tui.runs.store import Runs
     from nexus_tui.training.session import Session
 
 app = typer.Typer()
+NEWLINE = "\n"
 
 
 @app.command(epilog="Example: nexus-tui train --model nexus-tiny --set optimizer.lr=2e-3 --name first")
@@ -19,7 +23,9 @@ def train(
     model: Annotated[
         str, typer.Option(help="A model of `nexus-tui models`, or a .toml file.")
     ] = "nexus-byte",
-    corpus: Annotated[str, typer.Option(help="A corpus by name, a text file or a folder of them.")] = "",
+    corpus: Annotated[
+        str, typer.Option(help="A corpus by name, or a file or folder: text, JSON lines, Parquet.")
+    ] = "",
     steps: Annotated[
         int, typer.Option(help="Optimizer steps (default: the model's).", show_default=False)
     ] = 0,
@@ -32,10 +38,16 @@ def train(
         float,
         typer.Option(help="Share of the text on which only the winner is scored.", show_default=False),
     ] = 0.0,
-    resume: Annotated[str, typer.Option(metavar="RUN", help="Go on with a run.")] = "",
+    resume: Annotated[str, typer.Option(metavar="RUN[:STEP]", help="Go on with a run.")] = "",
     from_step: Annotated[
         str, typer.Option("--from", metavar="STEP", help="… from this checkpoint (default: newest).")
     ] = "",
+    rate_scale: Annotated[
+        float | None,
+        typer.Option(
+            min=0, max=1000, help="… with the planned learning rate times this.", show_default=False
+        ),
+    ] = None,
     detach: Annotated[
         bool, typer.Option("--detach", help="Train in a process of its own, and come back at once.")
     ] = False,
@@ -62,10 +74,11 @@ def train(
 
         foreground.leave(follow(launch))
 
-    if from_step and not resume:
-        from nexus_tui.config import ConfigError
+    for option, given in (("--from", from_step), ("--rate-scale", rate_scale is not None)):
+        if given and not resume:
+            from nexus_tui.config import ConfigError
 
-        raise ConfigError("--from needs --resume RUN.")
+            raise ConfigError(f"{option} needs --resume RUN.")
 
     def begin() -> "Session":  # imports here: with --detach it runs in the new process, before any thread
         from nexus_tui.config import RunConfig
@@ -76,13 +89,52 @@ def train(
         if launch.restarts and (root / name / "journal.jsonl").is_file() and name:
             return Session.resume(root / name, launch=launch)
         if resume:
-            which = None if launch.restarts else from_step or None
-            return Session.resume(Runs(root).find(resume).folder, which, steps, launch)
+            folder, named = _run_and_step(Runs(root), resume)
+            which = None if launch.restarts else from_step or named or None
+            scale = None if launch.restarts else rate_scale
+            return Session.resume(folder, which, steps, scale, launch)
         overrides = _overrides(settings or [], corpus, steps, seed, holdout)
         return Session.start(root, RunConfig.load(model, overrides), name, launch=launch)
 
     if status := foreground.detach(begin) if detach else foreground.train_to_the_end(begin, plain=headless):
         raise typer.Exit(status)
+
+
+@app.command(epilog="Example: nexus-tui batch nexus-byte-1 1412")
+def batch(
+    run: RunArgument,
+    step: Annotated[int, typer.Argument(help="Counted from 1.", show_default=False)],
+    runs: RunsOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the windows that a step learns from: place in the training part, in tokens, and text."""
+    from nexus_tui.runs.store import Runs, runs_folder
+    from nexus_tui.training.batches import batch_of
+
+    found = Runs(runs_folder(runs)).find(run)
+    config, windows = batch_of(found, step)
+    if as_json:
+        rows = [{"place": window.place, "text": window.text} for window in windows]
+        told = {"run": found.name, "step": step, "seed": config.run.seed, "windows": rows}
+        print(json.dumps(told, ensure_ascii=False))
+        return
+    size = f"{len(windows)} windows of {config.data.window} tokens"
+    print(f"{found.name}: step {step:,} with seed {config.run.seed} learns from {size}")
+    for window in windows:
+        print(f"{window.place:>12,}  {visible(window.text.replace(NEWLINE, '␊'))}")
+
+
+def _run_and_step(runs: "Runs", reference: str) -> tuple[Path, str]:
+    """RUN or RUN:STEP as the run's folder and the checkpoint that is named. Raises RunError."""
+    from nexus_tui.runs.run import RunError
+
+    try:
+        return runs.find(reference).folder, ""
+    except RunError:
+        name, _, step = reference.rpartition(":")
+        if not name:
+            raise
+        return runs.find(name).folder, step
 
 
 def _overrides(settings: list[str], corpus: str, steps: int, seed: int, holdout: float) -> list[str]:

@@ -23,11 +23,14 @@ class _Table(BaseModel):
 class DataConfig(_Table):
     """What is learned from. `window` is the context in tokens, `validation` the last share of the bytes.
 
+    `field` has the text of a row, where the corpus has rows. `tokenizer` is `byte`, `bpe` (learned from the
+    corpus), or the path of a tokenizer.json.
     `holdout` is a share after that, kept from selection: only the winner is scored on it, at the end.
     """
 
     corpus: str = "tinyshakespeare"
-    tokenizer: Literal["byte", "bpe"] = "byte"
+    field: str = Field("text", min_length=1)
+    tokenizer: str = Field("byte", min_length=1)
     window: int = Field(128, ge=1, le=1 << 20)
     validation: float = Field(0.1, gt=0, lt=1)
     holdout: float = Field(0.0, ge=0, lt=1)
@@ -73,10 +76,28 @@ class ScheduleConfig(_Table):
 
 
 class BudgetConfig(_Table):
-    """How much is trained: optimizer steps, and windows in the batch of each."""
+    """How much is trained: optimizer steps, and windows in the batch of each.
+
+    `micro_batch` is how many windows of the batch go through the model at once, which decides how much
+    memory that takes, and rounding; 0 stands for as many as make 4,096 tokens.
+    """
 
     steps: int = Field(2000, ge=1)
     batch: int = Field(16, ge=1)
+    micro_batch: int = Field(0, ge=0)
+
+
+class SpikeConfig(_Table):
+    """What is called a spike of the training loss, and what is done about one.
+
+    A loss above the median of the last `window` steps by more than `deviations` standard deviations, those
+    estimated from the median absolute deviation. `mark` puts it on record and goes on, `stop` ends training
+    before the update, `ignore` does nothing.
+    """
+
+    action: Literal["mark", "stop", "ignore"] = "mark"
+    window: int = Field(64, ge=8, le=10_000)
+    deviations: float = Field(6.0, gt=0)
 
 
 class EvaluationConfig(_Table):
@@ -105,6 +126,10 @@ class RunTable(_Table):
     seed: int = Field(1, ge=0, lt=1 << 63)
 
 
+TOKENS_AT_ONCE = 4096
+"""Of a micro-batch, where the configuration does not say how many windows it has."""
+
+
 class RunConfig(_Table):
     """Everything that defines a run: on one machine it gives the same losses each time, bit for bit."""
 
@@ -116,6 +141,7 @@ class RunConfig(_Table):
     regularization: RegularizationConfig = RegularizationConfig()
     schedule: ScheduleConfig = ScheduleConfig()
     budget: BudgetConfig = BudgetConfig()
+    spike: SpikeConfig = SpikeConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
     sampling: SamplingConfig = SamplingConfig()
@@ -129,11 +155,20 @@ class RunConfig(_Table):
             raise ValueError(
                 f"model.vocab_size is {self.model.vocab_size}; BPE over bytes needs at least 257"
             )
+        name = self.data.tokenizer
+        if name not in ("byte", "bpe") and "/" not in name and not name.endswith(".json"):
+            raise ValueError(f"data.tokenizer is {name!r}; give byte, bpe, or the path of a tokenizer.json")
         if self.schedule.warmup >= self.budget.steps and self.schedule.shape != "constant":
             raise ValueError(
                 f"schedule.warmup is {self.schedule.warmup}, not below budget.steps {self.budget.steps}"
             )
         return self
+
+    @property
+    def windows_at_once(self) -> int:
+        """Windows of a micro-batch. Part of what makes losses reproducible: rounding depends on it."""
+        wanted = self.budget.micro_batch or max(1, TOKENS_AT_ONCE // self.data.window)
+        return min(wanted, self.budget.batch)
 
     @classmethod
     def load(cls, model: str, overrides: Iterable[str] = ()) -> Self:
@@ -149,7 +184,7 @@ class RunConfig(_Table):
             tables = tomllib.loads(source.read_text("utf-8"))
         except OSError as error:
             raise ConfigError(f"{source} cannot be read ({error.strerror}).") from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        except (ValueError, RecursionError) as error:
             raise ConfigError(f"{source} is no valid TOML ({error}).") from None
         tables["preset"] = source.stem
         return cls.overridden(tables, overrides, str(source))

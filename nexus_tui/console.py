@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
-from nexus_tui.runs import averages, truth
+from nexus_tui.runs import averages, recovery, truth
 from nexus_tui.runs import journal as j
 from nexus_tui.runs.filter import FilterError, facts, listed_state, parse, settings_of
 from nexus_tui.runs.run import Run
@@ -128,9 +128,9 @@ def print_checkpoints(run: Run) -> None:
     printer().print(table)
     evaluated = {evaluation.name for evaluation in run.evaluations}
     if others := [name for name in run.checkpoints if name not in evaluated]:
-        printer().print(f"saved and never evaluated: {', '.join(others)}")
-    if run.damaged_lines:
-        printer().print(f"{j.damage(run.damaged_lines)}.", soft_wrap=True)
+        printer().print(visible(f"saved and never evaluated: {', '.join(others)}"))
+    for sentence in run.damage_of_record:
+        printer().print(visible(f"{sentence}."), soft_wrap=True)
 
 
 def _standing(run: Run, row: dict[str, Any]) -> str:
@@ -230,6 +230,10 @@ class _Lines:
                 self.step(row)
             elif event is not None and (text := describe(event)):
                 self.line(text)
+                if isinstance(event, j.EndedEvent) and self.run.diverged:
+                    resume, look = recovery.commands(self.run, self.run.diverged)
+                    self.line(f"resume with a lower rate: {resume}")
+                    self.line(f"see the batch: {look}")
         self._rows, self._events = len(steps), len(self.run.log)
 
     def step(self, row: int) -> None:
@@ -318,6 +322,11 @@ def describe(event: j.AnyEvent) -> str:
             return f"step {event.step:>6,} note: {event.text}"
         case j.FaultedEvent():
             return f"step {event.step:>6,} WARNING: {event.message}"
+        case j.SpikedEvent():
+            return (
+                f"step {event.step:>6,} SPIKE: loss {event.loss:.4f}; "
+                f"the median before it is {event.median:.4f}, the limit {event.limit:.4f}"
+            )
         case j.EndedEvent():
             return f"{event.reason} at step {event.step:,}" + (f": {event.message}" if event.message else "")
     return ""

@@ -142,6 +142,9 @@ def train_to_the_end(begin: Callable[[], Any], *, plain: bool = False) -> int:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+    if sessions[0].taken:
+        with suppress(OSError):
+            print(f"nexus-tui: {sessions[0].taken}", file=sys.stderr)
     if sessions[0].error or ended == "failed":
         return WORK_FAILED
     return INTERRUPTED if signals else 0
@@ -189,7 +192,9 @@ def one_sentence(debug: bool = False) -> Iterator[None]:
     except Exception as error:
         if debug:
             raise
-        print(f"nexus-tui: {error}", file=sys.stderr)
+        from nexus_tui.untrusted import visible
+
+        print(f"nexus-tui: {visible(str(error))}", file=sys.stderr)
         sys.exit(_status(error))
 
 

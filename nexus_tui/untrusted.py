@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import unicodedata
 
 # Format, private-use, surrogate and unassigned characters, and separators that are no space: some reorder or
@@ -14,6 +15,17 @@ def visible(text: str, ascii: bool = False) -> str:
     if text.isascii() and text.replace("\n", "").isprintable():
         return text
     return "".join(_character(character, ascii) for character in text)
+
+
+def as_json(value: object) -> str:
+    """JSON on one line that is harmless on a terminal, too: what `visible` would replace is escaped."""
+    text = json.dumps(value, ensure_ascii=False)
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        json.dumps(each)[1:-1] if unicodedata.category(each) in _HIDDEN or 0x7F <= ord(each) < 0xA0 else each
+        for each in text
+    )
 
 
 def _character(character: str, ascii: bool) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
-import math
 import os
 import re
 import threading
@@ -21,7 +20,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from nexus_tui.runs.arrays import read_npy
 from nexus_tui.runs.checkpoints import WEIGHTS, Checkpoint
+from nexus_tui.untrusted_files import own_folder
 
 FOLDER = "analysis"
 _MODEL = (WEIGHTS, "config.json", "tokenizer.json")
@@ -59,7 +60,8 @@ class Entry:
         temporary = self.path.with_name(own)
         named = {_KEY: np.frombuffer(self.key.encode(), np.uint8), **arrays}
         with contextlib.suppress(OSError):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.parent.parent.parent.mkdir(parents=True, exist_ok=True)
+            own_folder(own_folder(self.path.parent.parent) / self.path.parent.name)
             try:
                 with zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
                     for name, array in named.items():
@@ -123,7 +125,7 @@ def _read(path: Path) -> dict[str, np.ndarray[Any, Any]]:
             raise ValueError("it claims to hold more than it does")
         if any(member.compress_type != zipfile.ZIP_STORED for member in members):
             raise ValueError("it is compressed")
-        return {member.filename.removesuffix(".npy"): _array(archive.read(member)) for member in members}
+        return {member.filename.removesuffix(".npy"): read_npy(archive.read(member)) for member in members}
 
 
 def _npy(array: np.ndarray[Any, Any]) -> bytes:
@@ -131,15 +133,3 @@ def _npy(array: np.ndarray[Any, Any]) -> bytes:
     file = io.BytesIO()
     np.lib.format.write_array(file, np.asarray(array, order="C"), version=(1, 0), allow_pickle=False)
     return file.getvalue()
-
-
-def _array(data: bytes) -> np.ndarray[Any, Any]:
-    """A .npy as an array of numbers. Raises ValueError for anything else."""
-    file = io.BytesIO(data)
-    if np.lib.format.read_magic(file) != (1, 0):
-        raise ValueError("it is of another version")
-    shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
-    count = math.prod(shape)
-    if dtype.kind not in "biuf" or fortran or count * dtype.itemsize != len(data) - file.tell():
-        raise ValueError("it is no array of numbers")
-    return np.frombuffer(data, dtype, offset=file.tell()).reshape(shape).copy()

@@ -130,7 +130,7 @@ def inside(subject: Subject, progress: Progress | None = None) -> Inside:
 def _computed(ready: Opened, progress: Progress | None) -> Inside:
     from nexus_tui.analysis.reading import read
 
-    return read(ready.model, ready.validation.inputs[:WINDOWS], progress)
+    return read(ready.model, ready.validation.inputs[:WINDOWS].astype(np.int64), progress)
 
 
 def pack(found: Inside) -> dict[str, np.ndarray[Any, Any]]:
@@ -156,6 +156,8 @@ def _numbered(mixers: Iterable[Mixer | None]) -> Iterator[tuple[int, Mixer]]:
 
 def unpack(arrays: cache.Arrays) -> Inside:
     """What `pack` has packed. Raises KeyError, TypeError or ValueError for anything else."""
+    if not all(np.isfinite(array).all() for array in arrays.values()):
+        raise ValueError("a figure is no finite number")
     windows, length, embedding = arrays["read"].tolist()
     mixers: dict[int, MambaInside | AttentionInside] = {}
     for layer, state, beyond, *spreads in arrays["mamba"].tolist():

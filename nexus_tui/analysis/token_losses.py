@@ -83,8 +83,8 @@ def _score(work: Opened, progress: Progress | None) -> TokenLosses:
             progress(done, len(windows.inputs))
     return TokenLosses(
         losses=np.concatenate(parts),
-        inputs=windows.inputs,
-        targets=windows.targets,
+        inputs=windows.inputs.astype(np.int64, copy=False),
+        targets=windows.targets.astype(np.int64, copy=False),
         token_bytes=work.dataset.token_bytes,
         protocol=windows.protocol,
     )

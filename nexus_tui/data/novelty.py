@@ -9,6 +9,8 @@ from nexus_tui.data.longest_copy import longest_copy
 _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 """Letters, with apostrophes and hyphens among them."""
 _GRAM = 4
+LIMIT = 32 << 20
+"""Bytes of a training text that samples are held against: ten seconds to begin with, 0.3 s a kilobyte."""
 
 
 @dataclass(frozen=True)
@@ -27,17 +29,22 @@ class Novelty:
     """Share of the sample's word 4-grams that it has had before: 1 - distinct / all; NaN below 4 words."""
     known_words: float
     """Share of the sample's whole words that the training text has too, in any case; NaN without a word."""
+    within: int = 0
+    """Bytes from the start of the training text that were looked at; 0 for all of it."""
 
 
 class Originals:
     """A training text, ready to be asked what of a sample is copied from it.
 
-    Reads the words of the text once: a third of a second for a megabyte. Any number of threads may ask.
+    Reads the words of the text once: a third of a second for a megabyte. Any number of threads may ask. Of a
+    text of more than LIMIT bytes only the first so many are known.
     """
 
-    def __init__(self, text: bytes) -> None:
-        self.text = text
-        self.words = frozenset(match.group() for match in _WORD.finditer(_folded(text)))
+    def __init__(self, text: bytes | memoryview) -> None:
+        self.text = bytes(text[:LIMIT])
+        self.within = LIMIT if len(text) > LIMIT else 0
+        """Bytes of the text that are known; 0 for all."""
+        self.words = frozenset(match.group() for match in _WORD.finditer(_folded(self.text)))
         """The words of the text, in lower case."""
 
     def figures(self, sample: bytes) -> Novelty:
@@ -62,6 +69,7 @@ class Originals:
             line=self.text.count(b"\n", 0, copy.there) + 1,
             repetition=1 - len(set(grams)) / len(grams) if grams else math.nan,
             known_words=known,
+            within=self.within,
         )
 
 

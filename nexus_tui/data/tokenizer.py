@@ -12,7 +12,13 @@ import numpy as np
 import numpy.typing as npt
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
+from nexus_tui.untrusted_files import read_file
+
 BYTES = 256
+ENDS_OF_TEXT = ("<|endoftext|>", "<|end_of_text|>", "</s>", "<eos>", "<|eos|>")
+"""What tokenizers call the end of a text; a tokenizer.json does not say which of its tokens is that."""
+LARGEST = 64 << 20
+"""Bytes of a tokenizer.json."""
 
 
 class TokenizerError(ValueError):
@@ -45,8 +51,8 @@ def byte_tokenizer() -> Tokenizer:
     return tokenizer
 
 
-def train_bpe(text: str, vocab_size: int = 1000) -> Tokenizer:
-    """Train byte-pair encoding on a text: the 256 bytes and up to `vocab_size` - 256 merges.
+def train_bpe(text: str | Iterable[str], vocab_size: int = 1000) -> Tokenizer:
+    """Train byte-pair encoding on a text, or pieces of one: 256 bytes and up to `vocab_size` - 256 merges.
 
     Merges stay inside GPT-2's pre-tokens (a word with the space before it, a run of digits, of punctuation or
     of white space). The same text gives the same tokenizer. A text too short for that many merges gives a
@@ -62,22 +68,41 @@ def train_bpe(text: str, vocab_size: int = 1000) -> Tokenizer:
     trainer = trainers.BpeTrainer(
         vocab_size=vocab_size, initial_alphabet=list(byte_alphabet()), special_tokens=[], show_progress=False
     )
-    tokenizer.train_from_iterator([text], trainer, length=1)
+    tokenizer.train_from_iterator([text] if isinstance(text, str) else text, trainer)
     return tokenizer
 
 
-def load_tokenizer(path: str | Path) -> Tokenizer:
-    """Read a `tokenizer.json`. Raises TokenizerError if it is missing or not one."""
+def load_tokenizer(path: str | Path, vocab_size: int = 0) -> Tokenizer:
+    """Read a `tokenizer.json`, or that of a folder. Raises TokenizerError if it is missing or not one.
+
+    With `vocab_size`, it is to encode a corpus: it must have that many ids, and what it would change in a
+    text before it encodes it (its normalizer) is left out, so that it keeps every byte.
+    """
+    path = Path(path).expanduser()
+    path = path / "tokenizer.json" if path.is_dir() else path
     try:
-        content = Path(path).read_text(encoding="utf-8")
+        content = read_file(path, LARGEST).decode()
     except FileNotFoundError:
         raise TokenizerError(f"There is no tokenizer {path}.") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise TokenizerError(f"The tokenizer {path} cannot be read: {error}.") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise TokenizerError(f"The tokenizer {path} cannot be read: {reason}.") from None
     try:
-        return Tokenizer.from_str(content)
-    except Exception as error:  # the library raises bare Exception
-        raise TokenizerError(f"{path} is not a tokenizer.json: {error}.") from None
+        tokenizer = Tokenizer.from_str(content)
+        token_bytes(tokenizer)
+    except BaseException as error:  # the library raises bare Exception; where it panics, not even that
+        if isinstance(error, KeyboardInterrupt | SystemExit):
+            raise
+        raise TokenizerError(f"{path} is not a tokenizer.json that can be used: {error}") from None
+    if vocab_size:
+        size = tokenizer.get_vocab_size()
+        if size != vocab_size:
+            raise TokenizerError(
+                f"The tokenizer {path} has {size:,} ids and the model {vocab_size:,}: "
+                f"use --set model.vocab_size={size}."
+            )
+        tokenizer.normalizer = None
+    return tokenizer
 
 
 def token_bytes(tokenizer: Tokenizer) -> list[bytes]:
@@ -105,13 +130,21 @@ def token_bytes(tokenizer: Tokenizer) -> list[bytes]:
     return tokens
 
 
+def end_of_text(tokenizer: Tokenizer) -> int | None:
+    """The id of the special token that ends a text; None if there is none of a usual name."""
+    special = {
+        token.content: id for id, token in tokenizer.get_added_tokens_decoder().items() if token.special
+    }
+    return next((special[name] for name in ENDS_OF_TEXT if name in special), None)
+
+
 def encode(tokenizer: Tokenizer, text: str | bytes) -> npt.NDArray[np.int32]:
     """The ids of a text: [tokens]. A megabyte takes about a second of BPE, and no time byte by byte.
 
     Bytes need to be UTF-8 unless the tokenizer has exactly the 256 bytes. Raises UnicodeError otherwise, and
     for a text with lone surrogates.
     """
-    if _is_bytes(tokenizer):
+    if is_bytes(tokenizer):
         data = text.encode() if isinstance(text, str) else text
         return np.frombuffer(data, dtype=np.uint8).astype(np.int32)
     if isinstance(text, bytes):
@@ -129,7 +162,7 @@ def decode_bytes(tokenizer: Tokenizer, ids: Iterable[int]) -> bytes:
     return b"".join(tokens[int(id)] for id in ids)
 
 
-def _is_bytes(tokenizer: Tokenizer) -> bool:
+def is_bytes(tokenizer: Tokenizer) -> bool:
     """Whether id and byte are the same thing."""
     return tokenizer.get_vocab_size() == BYTES and token_bytes(tokenizer) == [
         bytes([id]) for id in range(BYTES)

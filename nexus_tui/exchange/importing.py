@@ -100,7 +100,7 @@ def _taken(source: Path, corpus: str, settings: Sequence[str]) -> _Taken:
     dataset = None
     if config.data.corpus:
         dataset = prepare(
-            load_corpus(config.data.corpus),
+            load_corpus(config.data.corpus, config.data.field),
             config.data.tokenizer,
             model_config.vocab_size,
             config.data.validation,

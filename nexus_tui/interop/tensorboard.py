@@ -8,7 +8,7 @@ from pathlib import Path
 
 from nexus_tui.interop import lightning
 from nexus_tui.interop.columns import Columns, guess, is_part
-from nexus_tui.interop.files import signature
+from nexus_tui.interop.files import instant, signature
 from nexus_tui.interop.scalars import Row, events_of
 from nexus_tui.interop.snapshot import Snapshot
 from nexus_tui.interop.table import read_table
@@ -48,7 +48,7 @@ class Logs(Snapshot):
         evaluated = [row.step for row in rows if columns.validation in row.values]
         names = lightning.names_by_step(self._kept, evaluated)
         events = events_of(rows, columns, names)
-        start = events[0].time if not isinstance(events[0], j.UnknownEvent) else j.now()
+        start = instant(rows[0].time)
         begin: list[j.AnyEvent] = [j.StartedEvent(time=start, kind=self.kind)]
         begin += [j.NotedEvent(time=start, step=rows[0].step, text=note) for note in notes]
         claims = lightning.claims(self._kept, events, self.path)

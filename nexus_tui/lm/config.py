@@ -62,6 +62,25 @@ class JambaConfig(BaseModel):
         return self.mamba_expand * self.hidden_size
 
     @property
+    def parameters(self) -> int:
+        """How many numbers the weights are; those of a tied head count once."""
+        hidden, inner, state, rank = (
+            self.hidden_size,
+            self.mamba_channels,
+            self.mamba_d_state,
+            self.mamba_dt_rank,
+        )
+        keys = self.num_key_value_heads * self.head_dim
+        attention = 2 * hidden * (hidden + keys)
+        mamba = inner * (
+            3 * hidden + self.mamba_d_conv + 1 + (rank + 2 * state) + (rank + 1) + state + 1
+        ) + rank + 2 * state  # fmt: skip
+        mixers = sum(attention if kind == "attention" else mamba for kind in self.layer_kinds)
+        block = 3 * hidden * self.intermediate_size + 2 * hidden
+        tables = self.vocab_size * hidden * (1 if self.tie_word_embeddings else 2)
+        return mixers + self.num_hidden_layers * block + hidden + tables
+
+    @property
     def layer_kinds(self) -> list[Literal["attention", "mamba"]]:
         """The mixer of every layer, first to last."""
         return [

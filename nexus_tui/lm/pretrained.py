@@ -13,6 +13,7 @@ from torch import Tensor
 from nexus_tui.lm.config import JambaConfig
 from nexus_tui.lm.hybrid import HybridLM
 from nexus_tui.lm.stored import FLOATS, WEIGHTS, stored_weights, weight_files
+from nexus_tui.untrusted_files import read_file
 
 CONFIG = "config.json"
 
@@ -44,8 +45,10 @@ def load_config(folder: Path) -> JambaConfig:
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing; a model folder holds {CONFIG} and {WEIGHTS}.")
     try:
-        fields: Any = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:  # JSON and UTF-8 errors both
+        fields: Any = json.loads(read_file(path))
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read ({error.strerror}).") from error
+    except (ValueError, RecursionError) as error:  # JSON and UTF-8 errors both
         raise ValueError(f"{path} is not JSON: {error}.") from error
     if not isinstance(fields, dict):
         raise ValueError(f"{path} holds no JSON object.")
@@ -73,7 +76,11 @@ def load_model(folder: Path, dtype: torch.dtype = torch.float32) -> HybridLM:
     """
     config = load_config(folder)
     path = folder / WEIGHTS
-    weight_files(folder)  # before a model is made, which may be large
+    size = sum(file.stat().st_size for file in weight_files(folder))  # before room is made for a model
+    if config.parameters > size:
+        raise ValueError(
+            f"{path} is damaged: it is too small for the {config.parameters:,} parameters of {CONFIG}."
+        )
     model = HybridLM(config).to(dtype)
     own = weights(model)
     try:

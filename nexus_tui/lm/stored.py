@@ -9,6 +9,8 @@ from typing import Any
 from safetensors import safe_open
 from torch import Tensor
 
+from nexus_tui.untrusted_files import is_plain_name, read_file
+
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 PICKLED = ("pytorch_model.bin", "pytorch_model.bin.index.json")
@@ -81,10 +83,10 @@ def weight_files(folder: Path) -> list[Path]:
 def _named(index: Path) -> list[str]:
     """The files that an index names, sorted."""
     try:
-        names = sorted({str(name) for name in json.loads(index.read_bytes())["weight_map"].values()})
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        names = sorted({str(name) for name in json.loads(read_file(index))["weight_map"].values()})
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"{index} is damaged: it has no weight_map ({error}).") from None
-    if outside := [name for name in names if Path(name).name != name]:
+    if outside := [name for name in names if not is_plain_name(name)]:
         raise ValueError(f"{index} names {outside[0]!r}, which is not a file of its folder.")
     if not names:
         raise ValueError(f"{index} is damaged: its weight_map names no file.")

@@ -10,7 +10,6 @@ from nexus_tui.runs.causes import Score, why_stale
 from nexus_tui.runs.checkpoints import CheckpointError
 from nexus_tui.runs.claims import Claim, claims
 from nexus_tui.runs.directions import higher_is_better
-from nexus_tui.runs.journal import damage
 from nexus_tui.runs.run import Evaluation, Run
 
 _CLOSE = 1e-6
@@ -194,7 +193,7 @@ def _damaged(run: Run) -> list[str]:
 def _remarks(
     run: Run, evaluations: list[Evaluation], best: Evaluation | None, ever: Evaluation | None
 ) -> list[str]:
-    remarks = [damage(run.damaged_lines)] if run.damaged_lines else []
+    remarks = run.damage_of_record
     if best and ever and ever.loss < best.loss:
         why = "its weights are gone" if ever.name in run.saved else "it was never saved"
         remarks.append(f"{ever.title} scored {best.loss - ever.loss:.4f} lower, but {why}")

@@ -6,17 +6,22 @@ holds the size and SHA-256 of every file; a folder without a valid manifest does
 
 import contextlib
 import hashlib
+import io
 import json
 import os
 import shutil
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 import numpy as np
+
+from nexus_tui.untrusted_files import is_plain_name, open_regular, own_folder, read_file, replace_file
 
 MANIFEST = "manifest.json"
 WEIGHTS = "model.safetensors"
@@ -26,6 +31,19 @@ _UNFINISHED = ".writing-"
 
 class CheckpointError(Exception):
     """A checkpoint is missing or damaged; the message names the file and the reason."""
+
+
+class _File(msgspec.Struct):
+    bytes: Annotated[int, msgspec.Meta(ge=0, lt=1 << 53)]
+    sha256: str
+
+
+class _Manifest(msgspec.Struct):
+    step: Annotated[int, msgspec.Meta(ge=0, lt=1 << 53)]
+    files: dict[str, _File]
+
+
+_manifest = msgspec.json.Decoder(_Manifest).decode
 
 
 @dataclass(frozen=True)
@@ -77,32 +95,41 @@ class Checkpoint:
 
 
 def file_sha256(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
+    """SHA-256 of a regular file, in hexadecimal. Raises OSError."""
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def open_checkpoint(path: Path) -> Checkpoint:
     """Read a checkpoint's manifest and compare the files' sizes. Raises CheckpointError."""
-    try:
-        manifest = json.loads((path / MANIFEST).read_bytes())
-        files, step = manifest["files"], int(manifest["step"])
-        sizes = {name: int(entry["bytes"]) for name, entry in files.items()}
-        str(files[WEIGHTS]["sha256"])
-    except FileNotFoundError:
-        raise CheckpointError(f"{path} is no checkpoint: it has no {MANIFEST}.") from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise CheckpointError(f"{path / MANIFEST} is damaged ({error}); choose another checkpoint.") from None
-    for name, size in sizes.items():
-        if Path(name).name != name:
+    manifest = _read_manifest(path)
+    for name, entry in manifest.files.items():
+        if not is_plain_name(name):
             raise CheckpointError(f"{path / MANIFEST} names {name!r}, which is not a file of its folder.")
         try:
-            actual = (path / name).stat().st_size
+            actual = (path / name).stat()
         except OSError:
             raise CheckpointError(f"{path / name} is missing; choose another checkpoint.") from None
-        if actual != size:
-            raise CheckpointError(f"{path / name} has {actual} bytes, not {size}; choose another checkpoint.")
-    return Checkpoint(path, step, files)
+        if actual.st_size != entry.bytes or not stat.S_ISREG(actual.st_mode):
+            raise CheckpointError(
+                f"{path / name} has {actual.st_size} bytes, not {entry.bytes}; choose another checkpoint."
+            )
+    return Checkpoint(path, manifest.step, msgspec.to_builtins(manifest.files))
+
+
+def _read_manifest(path: Path) -> _Manifest:
+    try:
+        manifest = _manifest(read_file(path / MANIFEST))
+        if WEIGHTS not in manifest.files:
+            raise ValueError(f"it names no {WEIGHTS}")
+        return manifest
+    except FileNotFoundError:
+        raise CheckpointError(f"{path} is no checkpoint: it has no {MANIFEST}.") from None
+    except (OSError, ValueError, RecursionError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise CheckpointError(
+            f"{path / MANIFEST} is damaged ({reason}); choose another checkpoint."
+        ) from None
 
 
 def list_checkpoints(run_folder: Path) -> Iterator[Checkpoint]:
@@ -128,7 +155,8 @@ def writing_checkpoint(path: Path, step: int) -> Iterator[Path]:
     Files and folders reach the disk before the rename. What the block or the disk raises is passed on, and
     nothing is left behind.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.parent.mkdir(parents=True, exist_ok=True)
+    own_folder(path.parent)
     with _temporary_folder(path) as folder:
         yield folder
         files = {}
@@ -145,16 +173,15 @@ def writing_checkpoint(path: Path, step: int) -> Iterator[Path]:
 
 def save_window_losses(run_folder: Path, name: str, losses: "np.ndarray[Any, Any]") -> None:
     """Keep the mean loss of every validation window, [windows], of a checkpoint. Raises OSError."""
-    folder = run_folder / "evaluations"
-    folder.mkdir(exist_ok=True)
-    temporary = folder / f"{_UNFINISHED}{name}.npy"
-    np.save(temporary, losses.astype(np.float32, copy=False), allow_pickle=False)
-    temporary.replace(folder / f"{name}.npy")
+    data = io.BytesIO()
+    np.save(data, losses.astype(np.float32, copy=False), allow_pickle=False)
+    replace_file(own_folder(run_folder / "evaluations") / f"{name}.npy", data.getvalue())
 
 
 def remove_unfinished(run_folder: Path) -> None:
     """Delete what saves that were cut off have left. Only for the run's one writer."""
-    for folder in (run_folder / "checkpoints").glob(f"{_UNFINISHED}*"):
+    place = run_folder / "checkpoints"
+    for folder in [] if place.is_symlink() else place.glob(f"{_UNFINISHED}*"):
         shutil.rmtree(folder, ignore_errors=True)
 
 

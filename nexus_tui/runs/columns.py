@@ -10,7 +10,7 @@ class Column:
     """A one-dimensional array with room to grow; `view()` is the filled part, without a copy."""
 
     def __init__(self, dtype: Any = np.float64) -> None:
-        self._data = np.empty(256, dtype)
+        self._data = np.empty(16, dtype)
         self._length = 0
 
     def __len__(self) -> int:

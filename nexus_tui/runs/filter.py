@@ -396,7 +396,14 @@ def _comparison(op: str, wanted: float | None, digits: int | None = None) -> Cal
         return lambda value: value is not None and compare(value, wanted)
     if digits is not None:
         return lambda value: value is not None and round(value, digits) == round(wanted, digits)
-    return lambda value: value is not None and math.isclose(value, wanted, rel_tol=1e-9)
+    return lambda value: value is not None and _close(value, wanted)
+
+
+def _close(value: float, wanted: float) -> bool:
+    try:
+        return math.isclose(value, wanted, rel_tol=1e-9)
+    except OverflowError:  # a whole number that no float can be
+        return False
 
 
 def _written(value: Any) -> str:

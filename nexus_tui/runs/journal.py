@@ -13,14 +13,21 @@ from typing import Annotated, Any
 
 import msgspec
 
+from nexus_tui.untrusted_files import open_own, open_regular
+
 FORMAT = 1
 """Version of the journal's format, written in `started`."""
 
 _BATCH = 1 << 20
 """Bytes that are read and decoded at once: the events of a long journal are never all in memory."""
+LONGEST = 16 << 20
+"""Bytes of a line. A longer one is none of ours, and is passed over as a damaged one."""
 
 Count = Annotated[int, msgspec.Meta(ge=0, lt=1 << 53)]
 """A number of steps or tokens; a line that claims another is kept as one that is not understood."""
+Seed = Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
+Time = Annotated[datetime, msgspec.Meta(tz=True)]
+"""With its offset: nobody knows when a time without one was."""
 
 
 def now() -> datetime:
@@ -38,7 +45,7 @@ class Event(
 ):
     """What every event has: `event` (its kind) and `time` (UTC)."""
 
-    time: datetime = msgspec.field(default_factory=now)
+    time: Time = msgspec.field(default_factory=now)
 
 
 class StartedEvent(Event, frozen=True):
@@ -48,31 +55,33 @@ class StartedEvent(Event, frozen=True):
     """
 
     kind: str = "run"
-    format: int = FORMAT
+    format: Count = FORMAT
     version: str = ""
-    parameters: int = 0
+    parameters: Count = 0
     corpus_sha256: str = ""
-    train_tokens: int = 0
-    validation_tokens: int = 0
-    validation_bytes: int = 0
+    train_tokens: Count = 0
+    validation_tokens: Count = 0
+    validation_bytes: Count = 0
+    shuffle: str = ""
+    """How an epoch's windows are put in order, where that is not by sorting: `feistel`."""
 
 
 class ResumedEvent(Event, frozen=True):
     """Training goes on from the checkpoint of `step`: a new branch; later steps on record are abandoned."""
 
-    step: int
+    step: Count
     checkpoint: str
 
 
 class DeviceEvent(Event, frozen=True):
     """Where the process that now trains runs; of several `processes`, the first. Threads are of each."""
 
-    pid: int
+    pid: Count
     host: str
     device: str
-    threads: int
+    threads: Count
     torch: str = ""
-    processes: int = 1
+    processes: Count = 1
     sharded: bool = False
     """Each holds a part of the model, instead of all of it."""
 
@@ -80,7 +89,7 @@ class DeviceEvent(Event, frozen=True):
 class ActivityEvent(Event, frozen=True):
     """What the trainer does from now on besides steps: `compiling kernels`, `evaluating` …"""
 
-    step: int
+    step: Count
     activity: str
 
 
@@ -106,10 +115,10 @@ class SavedEvent(Event, frozen=True):
     its decay. `step` is then the last parent's. Nobody trained it, and training cannot go on from it.
     """
 
-    step: int
+    step: Count
     checkpoint: str
     sha256: str = ""
-    bytes: int = 0
+    bytes: Count = 0
     parents: tuple[str, ...] = ()
     method: str = ""
 
@@ -120,12 +129,12 @@ class EvaluatedEvent(Event, frozen=True):
     None stands for what is no finite number: JSON has no word for it.
     """
 
-    step: int
+    step: Count
     checkpoint: str
     loss: float | None
     stderr: float | None = None
     bits_per_byte: float | None = None
-    windows: int = 0
+    windows: Count = 0
     protocol: str = ""
     seconds: float = 0.0
     metrics: dict[str, float | None] = {}
@@ -135,12 +144,12 @@ class EvaluatedEvent(Event, frozen=True):
 class HeldoutEvent(Event, frozen=True):
     """The winner's loss over text that was kept from choosing it, nats per token; scored once, at the end."""
 
-    step: int
+    step: Count
     checkpoint: str
     loss: float | None
     stderr: float | None = None
     bits_per_byte: float | None = None
-    windows: int = 0
+    windows: Count = 0
     protocol: str = ""
 
 
@@ -159,7 +168,7 @@ class ClaimedEvent(Event, frozen=True):
     """
 
     name: str
-    step: int | None = None
+    step: Count | None = None
     metric: str = ""
     value: float | None = None
     higher_is_better: bool = False
@@ -173,8 +182,8 @@ class PredictedEvent(Event, frozen=True):
     that `basis` names.
     """
 
-    step: int
-    target: int
+    step: Count
+    target: Count
     value: float
     low: float | None = None
     high: float | None = None
@@ -185,17 +194,17 @@ class PredictedEvent(Event, frozen=True):
 class SampledEvent(Event, frozen=True):
     """Text that the model of this step wrote after a fixed prompt."""
 
-    step: int
+    step: Count
     prompt: str
     text: str
-    seed: int = 0
+    seed: Seed = 0
     temperature: float = 1.0
 
 
 class ControlledEvent(Event, frozen=True):
     """Somebody's wish was carried out at this step boundary: `pause`, `continue`, `rate_scale`, `plan`."""
 
-    step: int
+    step: Count
     act: str
     value: float | None = None
 
@@ -203,21 +212,55 @@ class ControlledEvent(Event, frozen=True):
 class NotedEvent(Event, frozen=True):
     """A note at a step, by the user."""
 
-    step: int
+    step: Count
     text: str
 
 
 class FaultedEvent(Event, frozen=True):
     """Something failed and training went on, such as a save on a full disk."""
 
-    step: int
+    step: Count
     message: str
+
+
+class SpikedEvent(Event, frozen=True):
+    """The loss of a step rose far above those before it; training went on, unless a `diverged` follows.
+
+    `median` is that of the losses before, `limit` what the loss would have had to stay below, both in nats
+    per token.
+    """
+
+    step: Count
+    loss: float
+    median: float
+    limit: float
+
+
+class DivergedEvent(Event, frozen=True):
+    """Training stopped before the update of `step`, which would have harmed the weights: `cause` says why.
+
+    The batch is that of (`seed`, `step`): `places` are where its windows begin in the training part, in
+    tokens, `losses` what each costs under the weights that were not harmed, in nats per token (None where
+    that is no finite number), `texts` how each begins. `checkpoint` is the last good one, empty if there is
+    none; `rate_scale` the factor that was on the learning rate.
+    """
+
+    step: Count
+    cause: str
+    loss: float | None = None
+    grad_norm: float | None = None
+    seed: Count = 0
+    places: tuple[Count, ...] = ()
+    losses: tuple[float | None, ...] = ()
+    texts: tuple[str, ...] = ()
+    checkpoint: str = ""
+    rate_scale: float = 1.0
 
 
 class EndedEvent(Event, frozen=True):
     """The process stopped training: `finished`, `stopped` or `failed`, with the reason if it failed."""
 
-    step: int
+    step: Count
     reason: str
     message: str = ""
 
@@ -245,6 +288,8 @@ KnownEvent = (
     | ControlledEvent
     | NotedEvent
     | FaultedEvent
+    | SpikedEvent
+    | DivergedEvent
     | EndedEvent
 )
 AnyEvent = KnownEvent | UnknownEvent
@@ -270,6 +315,14 @@ def decode(line: bytes) -> AnyEvent | None:
     return UnknownEvent(str(fields.get("event", "")), fields)
 
 
+def local(time: datetime) -> datetime:
+    """An event's time as clocks here show it; as it is, where the calendar ends before."""
+    try:
+        return time.astimezone()
+    except (OverflowError, ValueError):
+        return time
+
+
 def damage(lines: int) -> str:
     """What is said of so many lines that could not be read; without a stop."""
     many = "1 damaged line" if lines == 1 else f"{lines:,} damaged lines"
@@ -288,24 +341,40 @@ def _decode_lines(data: bytes) -> tuple[list[AnyEvent], int]:
         return events, len(lines) - len(events)
 
 
+class JournalTakenError(Exception):
+    """Another process has written into the journal: this one is its writer no longer."""
+
+
 class Journal:
     """The one writer of a journal.
 
     An event that cannot be written (disk full) waits and is written before the next one; `failure` says what
-    stands in the way. So a full disk loses nothing that this process lives to write.
+    stands in the way. So a full disk loses nothing that this process lives to write. A file that has another
+    length than this writer left it with has another writer, whatever its lock says.
+
+    Raises OSError where there can be no journal: it is never written through a link.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.failure: OSError | None = None
         self._waiting = b""
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        self._file = open_own(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
         self._cut_half_line()
+        self._end = os.fstat(self._file).st_size
 
     def append(self, *events: Event, durable: bool = False) -> None:
-        """Write events, each whole or not at all; `durable` also waits until the disk has them."""
+        """Write events, each whole or not at all; `durable` also waits until the disk has them.
+
+        Raises JournalTakenError if somebody else has written since.
+        """
         self._waiting += b"".join(_encode(event) + b"\n" for event in events)
         end = os.fstat(self._file).st_size
+        if end != self._end:
+            raise JournalTakenError(
+                f"another process writes {self.path} too, so this one has stopped and written no more; "
+                "let one of them go on, and look for a shared folder whose locks do not work."
+            )
         try:
             while self._waiting:
                 written = os.write(self._file, self._waiting)
@@ -313,6 +382,7 @@ class Journal:
                     os.ftruncate(self._file, end)
                     os.write(self._file, self._waiting)
                     raise OSError(28, "No space left on device", str(self.path))
+                self._end += written
                 self._waiting = b""
             if durable:
                 os.fsync(self._file)
@@ -322,6 +392,24 @@ class Journal:
             if self._waiting:
                 with contextlib.suppress(OSError):
                     os.ftruncate(self._file, end)
+                with contextlib.suppress(OSError):
+                    self._end = os.fstat(self._file).st_size
+
+    @property
+    def deleted(self) -> bool:
+        """Whether the file has been deleted while it was open."""
+        return os.fstat(self._file).st_nlink == 0
+
+    def restore(self) -> None:
+        """Write a deleted file anew, with all that it held. Raises OSError, also if another is there."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        new = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        end = 0
+        while data := os.pread(self._file, _BATCH, end):
+            end += os.write(new, data)
+        os.fsync(new)
+        os.close(self._file)
+        self._file, self._end = new, end
 
     def close(self) -> None:
         """Close the file."""
@@ -347,7 +435,10 @@ class JournalReader:
         self.path = path
         self.damaged = 0
         """Lines so far that are no JSON object."""
+        self.failure = ""
+        """Why the file could not be read when it was tried last, with its name; empty if it could."""
         self._offset = 0
+        self._within_long_line = False
         self._identity: tuple[int, int] | None = None
 
     def replaced(self) -> bool:
@@ -370,7 +461,14 @@ class JournalReader:
 
     def batches(self) -> Iterator[list[AnyEvent]]:
         """What `read` gives, a megabyte of the file at a time. What was given is not given again."""
-        with contextlib.suppress(OSError), self.path.open("rb", buffering=0) as file:
+        self.failure = ""
+        try:
+            file = open_regular(self.path)
+        except OSError as error:
+            if not isinstance(error, FileNotFoundError):
+                self.failure = f"{self.path.name} cannot be read ({error.strerror}); the record is empty"
+            return
+        with contextlib.suppress(OSError), file:
             stat = os.fstat(file.fileno())
             if stat.st_size == self._offset:
                 return
@@ -378,11 +476,26 @@ class JournalReader:
             file.seek(self._offset)
             rest = b""
             while data := file.read(_BATCH):
-                data = rest + data
+                data = self._after_long_line(rest + data)
                 whole = data.rfind(b"\n") + 1
                 rest = data[whole:]
                 self._offset += whole
                 events, damaged = _decode_lines(data[:whole])
                 self.damaged += damaged
+                if len(rest) > LONGEST:
+                    self._offset += len(rest)
+                    self._within_long_line, rest = True, b""
                 if events:
                     yield events
+
+    def _after_long_line(self, data: bytes) -> bytes:
+        """What follows a line that is passed over for its length; all of the data, where there is none."""
+        if not self._within_long_line:
+            return data
+        end = data.find(b"\n") + 1
+        self._offset += end or len(data)
+        if not end:
+            return b""
+        self._within_long_line = False
+        self.damaged += 1
+        return data[end:]

@@ -1,24 +1,38 @@
-"""Who trains a run: a lock that the kernel takes back when its process dies, however it dies.
+"""Who trains a run: a lock that is given up by its process however that dies.
 
-Hosts that share a folder need not share the kernel's locks. So the holder also writes who it is, and gives a
-sign of life now and then; from another host that is what counts.
+The kernel's lock (flock) is asked first, and is not enough: hosts that share a folder need not share it, and
+some file systems have none. So the lock's file also says who holds it, down to when that process began, and
+is touched now and then. Of this kernel's processes the process table tells whether they live; of another
+host's the time of the last sign of life. The file is created under its name whole, or not at all.
 """
 
 import contextlib
+import dataclasses
+import errno
 import fcntl
 import json
 import os
+import secrets
 import socket
 import time
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Self
+
+from nexus_tui.runs import processes
 
 LOCK = "lock"
 BEAT = 20.0
 """Seconds between two signs of life."""
 SILENT = 5 * BEAT
 """Seconds without one after which another host's holder is taken for dead."""
+_OWN = f".{LOCK}-"
+_TAKING = f"{_OWN}taking"
+_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
+_SETTLED = 0.05
+"""Seconds within which whoever saw the file before it was whole has acted on it."""
 
 
 class RunLockedError(Exception):
@@ -31,6 +45,12 @@ class Holder:
 
     pid: int
     host: str
+    boot: str = field(default="", compare=False)
+    """Of the kernel that it runs on; empty where that is not known."""
+    space: str = field(default="", compare=False)
+    """In which its number is counted: a container has its own."""
+    began: int = field(default=0, compare=False)
+    """When it began, in ticks since the boot: the next process of its number began later."""
 
 
 class RunLock:
@@ -39,25 +59,30 @@ class RunLock:
     def __init__(self, folder: Path) -> None:
         self._path = folder / LOCK
         try:
-            self._file = _taken(self._path)
+            self._file = _locked(self._path)
         except OSError as error:
-            reason = f"{folder} cannot be written ({error.strerror})"
+            reason = f"{folder} cannot be written ({error.strerror or error})"
             raise RunLockedError(f"{reason}: copy the run into a folder of your own.") from None
         except _HeldError as error:
-            raise RunLockedError(f"{folder.name} is being trained by {error}; stop it there first.") from None
-        self._file.seek(0)
-        self._file.truncate()
-        self._file.write(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}))
-        self._file.flush()
+            raise RunLockedError(f"{folder.name} is being trained by {error}.") from None
 
     def beat(self) -> None:
-        """Say to other hosts, which may not see the kernel's lock, that its holder lives."""
-        with contextlib.suppress(OSError):
-            os.utime(self._path)
+        """Say to other hosts, which may not see the kernel's lock, that its holder lives.
+
+        A lock that somebody has deleted is taken again.
+        """
+        with contextlib.suppress(OSError, _HeldError):
+            if _is_at(self._file, self._path):
+                os.utime(self._path)
+            elif not os.path.lexists(self._path):
+                again = _locked(self._path)
+                self._file.close()
+                self._file = again
 
     def release(self) -> None:
         """Let go of the run."""
-        self._path.unlink(missing_ok=True)
+        if not self._file.closed and _is_at(self._file, self._path):
+            self._path.unlink(missing_ok=True)
         self._file.close()
 
     def __enter__(self) -> Self:
@@ -72,39 +97,122 @@ def holder(folder: Path) -> Holder | None:
     path = f"{folder}/{LOCK}"
     if not os.path.exists(path):  # noqa: PTH110 (asked of thousands: a fifth of the time of opening it)
         return None
-    with contextlib.suppress(OSError), open(path) as file:  # noqa: PTH123
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except OSError:
+    with contextlib.suppress(OSError), open(path, opener=_at_once) as file:
+        if _is_held(file, fcntl.LOCK_SH):
             return _read(file) or Holder(0, "")
-        return _elsewhere(file)
+        found = _read(file)
+        return found if found and _lives(found, os.fstat(file.fileno()).st_mtime, time.time()) else None
     return None
 
 
 class _HeldError(Exception):
-    """Somebody else has the lock; the message says who."""
+    """Somebody else has the lock; the message says who, and what to do."""
 
 
-def _taken(path: Path) -> IO[str]:
-    """The lock's file, locked. Raises _HeldError if somebody else has it, OSError if there can be none."""
+def _locked(path: Path) -> IO[str]:
+    """A lock of our own. Raises _HeldError if somebody has it, OSError if there can be none."""
+    own = path.with_name(f"{_OWN}{os.getpid()}-{secrets.token_hex(4)}")
+    file = own.open("x+")
+    try:
+        json.dump(dataclasses.asdict(_ourselves()), file)
+        file.flush()
+        _is_held(file, fcntl.LOCK_EX)
+        _take(file, own, path)
+    except BaseException:
+        file.close()
+        raise
+    finally:
+        own.unlink(missing_ok=True)
+    return file
+
+
+def _take(file: IO[str], own: Path, path: Path) -> None:
+    """Let our own file appear as the lock.
+
+    Raises as `_locked`.
+    """
+    now = os.fstat(file.fileno()).st_mtime  # by the file system's clock, which a server's may be
     held: Holder | None = None
     for _ in range(10):  # a reader that asks who holds it has it for an instant
-        file = path.open("a+")
+        if _appears(own, path):
+            if _is_at(file, path):
+                _remove_leftovers(path.parent, now)
+                return
+            continue
+        with contextlib.suppress(FileNotFoundError), open(path, "r+", opener=_at_once) as theirs:
+            if _is_held(theirs, fcntl.LOCK_EX):
+                held = _read(theirs)
+                time.sleep(0.03)
+                continue
+            with _alone(path.with_name(_TAKING), now) as alone:
+                if not alone or not _is_at(theirs, path):  # its holder took it away while we waited
+                    continue
+                held, beat = _read(theirs), os.fstat(theirs.fileno()).st_mtime
+                if held and _lives(held, beat, now):
+                    raise _HeldError(_words(held, now - beat))
+                path.unlink()
+    raise _HeldError(_words(held, 0.0))
+
+
+def _appears(own: Path, path: Path) -> bool:
+    """Give our file the lock's name, unless that is taken."""
+    try:
+        os.link(own, path)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            held = _read(file)
-            file.close()
-            time.sleep(0.03)
-            continue
-        if not _is_at(file, path):  # its holder let go of it, and took it away, while we waited
-            file.close()
-            continue
-        if other := _elsewhere(file):
-            file.close()
-            raise _HeldError(_words(other))
-        return file
-    raise _HeldError(_words(held))
+            path.open("x").close()
+        except FileExistsError:
+            return False
+        own.replace(path)
+        time.sleep(_SETTLED)  # the file that was there for an instant said nothing, as a dead process' may
+    return True
+
+
+@contextmanager
+def _alone(path: Path, now: float) -> Iterator[bool]:
+    """Remove a dead process' lock one after the other, or what has just come into its place is removed too.
+
+    Gives False to who has to wait.
+    """
+    try:
+        path.open("x").close()
+    except FileExistsError:
+        with contextlib.suppress(FileNotFoundError):
+            if now - path.stat().st_mtime > SILENT:
+                path.unlink()
+        time.sleep(0.03)
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _remove_leftovers(folder: Path, now: float) -> None:
+    """Delete what was never made a lock, of processes that died in between."""
+    for left in folder.glob(f"{_OWN}*"):
+        with contextlib.suppress(OSError):
+            if now - left.stat().st_mtime > SILENT:
+                left.unlink()
+
+
+def _is_held(file: IO[str], how: int) -> bool:
+    """Take the kernel's lock; whether somebody else has it. Where there is none, nobody has."""
+    try:
+        fcntl.flock(file, how | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno in (errno.EWOULDBLOCK, errno.EACCES, errno.EAGAIN)
+    return False
+
+
+def _at_once(path: str, flags: int) -> int:
+    """Open what stands in a lock's place without waiting for anybody at its other end, if it is a pipe."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _is_at(file: IO[str], path: Path) -> bool:
@@ -113,22 +221,47 @@ def _is_at(file: IO[str], path: Path) -> bool:
     return False
 
 
-def _elsewhere(file: IO[str]) -> Holder | None:
-    """Who wrote into a lock on another host, and lives: its kernel's lock need not be seen from here."""
-    found = _read(file)
-    if found is None or found.host in ("", socket.gethostname()):
-        return None
-    return found if abs(time.time() - os.fstat(file.fileno()).st_mtime) < SILENT else None
+def _ourselves() -> Holder:
+    here = processes.here()
+    return Holder(os.getpid(), socket.gethostname(), here.boot, here.space, processes.began(os.getpid()))
 
 
-def _words(holder: Holder | None) -> str:
-    return f"process {holder.pid} on {holder.host}" if holder else "another process"
+def _lives(found: Holder, beat: float, now: float) -> bool:
+    """Whether somebody who does not have the kernel's lock, as far as is seen from here, lives all the same.
+
+    `beat` is its last sign of life.
+    """
+    here = processes.here()
+    if found.host in ("", socket.gethostname()):
+        if not found.boot or (found.boot == here.boot and found.space != here.space):
+            return False  # a kernel's own locks hold for all of its processes
+        if found.boot == here.boot:
+            return processes.began(found.pid) == found.began
+        if beat < here.since:  # of before the boot
+            return False
+    return abs(now - beat) < SILENT
+
+
+def _words(holder: Holder | None, silent: float) -> str:
+    if holder is None:
+        return "another process; stop it there first"
+    who = f"process {holder.pid} on {holder.host}"
+    if holder.host == socket.gethostname():
+        return f"{who}; stop it there first"
+    last = f"whose last sign of life is {max(silent, 0):.0f} s old"
+    return f"{who}, {last}; stop it there first, or resume after {SILENT:.0f} s of silence"
 
 
 def _read(file: IO[str]) -> Holder | None:
     try:
         file.seek(0)
-        content = json.loads(file.read())
-        return Holder(int(content["pid"]), str(content["host"]))
-    except (ValueError, KeyError, TypeError, OSError):
+        content = json.loads(file.read(4096))
+        return Holder(
+            int(content["pid"]) & 0x7FFFFFFF,  # as large as the kernel's numbers are
+            str(content["host"])[:255],
+            str(content.get("boot", "")),
+            str(content.get("space", "")),
+            int(content.get("began", 0)),
+        )
+    except (ValueError, KeyError, TypeError, OSError, AttributeError, RecursionError, OverflowError):
         return None

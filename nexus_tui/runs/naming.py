@@ -2,12 +2,20 @@
 
 import os
 import re
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from nexus_tui.runs.lock import LOCK, RunLock
 
 NAME = re.compile(r"[^\W_][\w.+-]{0,99}")
 """What a run may be called."""
+_STARTING = ".starting-"
+_LEFT = 3600.0
+"""Seconds after which a run that has not begun never will."""
 
 
 class MoveError(Exception):
@@ -21,6 +29,35 @@ def why_not_called(runs_folder: Path, name: str) -> str:
     if os.path.lexists(runs_folder / name):
         return f"There is a run {name} already; choose another name."
     return ""
+
+
+@contextmanager
+def new_folder(folder: Path) -> Iterator[Path]:
+    """A folder to put a new run's first files into; at the end it appears as `folder`, with all of them.
+
+    So who is killed meanwhile leaves no run that can be neither begun nor resumed. Raises FileExistsError if
+    there is a run of the name, OSError if the disk refuses.
+    """
+    _remove_leftovers(folder.parent)
+    beside = folder.parent / f"{_STARTING}{os.getpid()}-{threading.get_ident()}"
+    try:
+        (beside / folder.name).mkdir(parents=True)
+        yield beside / folder.name
+        (beside / folder.name).rename(folder)  # an empty folder may be there
+    except OSError as error:
+        if os.path.lexists(folder):
+            raise FileExistsError(error.errno, "exists", str(folder)) from None
+        raise
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def _remove_leftovers(runs_folder: Path) -> None:
+    """Delete what was never made a run, of processes that died in between."""
+    for left in runs_folder.glob(f"{_STARTING}*"):
+        with suppress(OSError):
+            if time.time() - left.stat().st_mtime > _LEFT:
+                shutil.rmtree(left, ignore_errors=True)
 
 
 def rename(folder: Path, name: str) -> Path:

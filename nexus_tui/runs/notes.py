@@ -17,7 +17,10 @@ def note(folder: Path, step: int, text: str) -> None:
     disk refuses.
     """
     with RunLock(folder):
-        journal = Journal(folder / "journal.jsonl")
+        try:
+            journal = Journal(folder / "journal.jsonl")
+        except OSError as error:
+            raise NoteError(f"{folder / 'journal.jsonl'} cannot be written ({error.strerror}).") from None
         try:
             journal.append(NotedEvent(step=step, text=text), durable=True)
             if journal.failure:

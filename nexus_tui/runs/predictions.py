@@ -12,6 +12,9 @@ from nexus_tui.runs.forecast import NOMINAL, Forecast, forecast
 from nexus_tui.runs.run import Branch, Evaluation, Run
 from nexus_tui.runs.schedule import SHAPES, learning_rate
 
+FARTHEST = 4_000_000
+"""The last step that is forecast: the learning rate of each before it is reckoned."""
+
 
 @dataclass(frozen=True)
 class Judged:
@@ -57,6 +60,9 @@ def predict(run: Run, targets: Iterable[int] = ()) -> Forecast:
     if not evaluations:
         return Forecast([], "no forecast before the first evaluation")
     wanted = list(targets) or upcoming(run)
+    if wanted and min(wanted) > FARTHEST:
+        return Forecast([], f"no forecast beyond step {FARTHEST:,}")
+    wanted = [target for target in wanted if target <= FARTHEST]
     if not wanted:
         return Forecast([], f"nothing to forecast: the run has come to its end, at step {run.step:,}")
     rates = planned_rates(run, max(wanted))
@@ -164,12 +170,12 @@ def planned_rates(run: Run, last: int) -> Floats:
     kept = run.canonical()
     steps, recorded = run.steps["step"][kept], run.steps["lr"][kept]
     rates = _schedule(run, last)
+    inside = steps <= last
+    steps, recorded = steps[inside], recorded[inside]
     if len(steps) and rates is None:
         return np.asarray(np.interp(np.arange(last + 1), steps, recorded), np.float64)
     if rates is None:
         return np.ones(last + 1)
-    inside = steps <= last
-    steps, recorded = steps[inside], recorded[inside]
     if len(steps) and rates[steps[-1]] > 0:
         scale = recorded[-1] / rates[steps[-1]]
         if abs(scale - 1) > 0.01:  # as printed in a log, a rate has three digits

@@ -12,6 +12,8 @@ from nexus_tui.runs import averages
 from nexus_tui.runs import journal as j
 from nexus_tui.runs.columns import Table
 
+MOST_STEPS = 10**9
+"""That a run may plan."""
 TRAIN_STEPS = 20
 """A checkpoint's training loss is the mean over this many steps up to it: one batch alone is noise."""
 
@@ -143,6 +145,8 @@ class Record:
     """Every event but steps, other measurements and activities, in order."""
     started: j.StartedEvent | None = None
     ended: j.EndedEvent | None = None
+    diverged: j.DivergedEvent | None = None
+    """Why training stopped before a harmful update, if that is how it ended."""
     planned: int | None = None
     """Steps planned by somebody's wish, where that is not what the configuration says."""
     paused: bool = False
@@ -210,7 +214,7 @@ class Record:
             case j.StartedEvent():
                 self.started = event
             case j.DeviceEvent():
-                self.ended, self.paused = None, False
+                self.ended, self.diverged, self.paused = None, None, False
             case j.ResumedEvent():
                 parent = self.saved.get(event.checkpoint, (branch, None))[0]
                 self.branches.append(Branch(len(self.branches), parent, event.step))
@@ -228,8 +232,10 @@ class Record:
                 self.samples.append(event)
             case j.ControlledEvent() if event.act in ("pause", "continue"):
                 self.paused = event.act == "pause"
-            case j.ControlledEvent(act="plan", value=float(value)):
+            case j.ControlledEvent(act="plan", value=float(value)) if 0 < value <= MOST_STEPS:
                 self.planned = int(value)
+            case j.DivergedEvent():
+                self.diverged = event
             case j.EndedEvent():
                 self.ended = event
 

@@ -3,7 +3,6 @@
 import contextlib
 import math
 import os
-import tomllib
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
@@ -13,13 +12,16 @@ import numpy as np
 
 from nexus_tui.runs import frames
 from nexus_tui.runs import journal as j
+from nexus_tui.runs.arrays import read_npy
 from nexus_tui.runs.checkpoints import Checkpoint, CheckpointError, open_checkpoint
 from nexus_tui.runs.columns import Table
 from nexus_tui.runs.lock import Holder, holder
 from nexus_tui.runs.reading import CHECKPOINTS, CONFIG, JOURNAL, Reading, Signature, signature
 from nexus_tui.runs.record import TRAIN_STEPS, Branch, Evaluation, Record, Series, number
+from nexus_tui.runs.settings_file import read_settings, usable
 from nexus_tui.runs.source import Source, Weights
 from nexus_tui.runs.summary import Summary, state_of, summarise
+from nexus_tui.untrusted_files import is_plain_name, read_file
 
 if TYPE_CHECKING:
     from nexus_tui.runs.frames import Columns
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 __all__ = ["TRAIN_STEPS", "Branch", "Evaluation", "Run", "RunError", "Series"]
 
 T = TypeVar("T")
+_WINDOWS = 256 << 20
+"""Bytes of the losses of an evaluation's windows."""
 _STEP_METRICS = ("loss", "lr", "grad_norm")
 
 
@@ -96,15 +100,19 @@ class Run:
         """The tables of run.toml, or what the source says; empty if there is none or it cannot be read."""
         if self._source:
             return self._source.config
-        with contextlib.suppress(OSError, ValueError, RecursionError):
-            return tomllib.loads((self.folder / CONFIG).read_text("utf-8"))
-        return {}
+        return self._settings[0]
+
+    @cached_property
+    def _settings(self) -> tuple[dict[str, Any], str]:
+        """The tables of run.toml, and why there are none."""
+        return read_settings(self.folder / CONFIG)
 
     def setting(self, key: str, default: Any = None) -> Any:
-        """One configured value by its dotted key, such as `budget.steps`."""
+        """One configured value by its dotted key, such as `budget.steps`, unless it is nonsense."""
         table, _, name = key.partition(".")
         content = self.config.get(table)
-        return content.get(name, default) if isinstance(content, dict) else default
+        value = content.get(name, default) if isinstance(content, dict) else default
+        return value if usable(key, value) else default
 
     # What is on record -----------------------------------------------------------------------------------
 
@@ -251,6 +259,15 @@ class Run:
         return reader.damaged if isinstance(reader, j.JournalReader) else 0
 
     @property
+    def damage_of_record(self) -> list[str]:
+        """What of the record cannot be read, a sentence each, without a stop: the file, and why."""
+        told = [j.damage(self.damaged_lines)] if self.damaged_lines else []
+        if self._source:
+            return told
+        reason = self._read().reader.failure  # type: ignore[union-attr]
+        return [*told, *([reason] if reason else []), *([self._settings[1]] if self._settings[1] else [])]
+
+    @property
     def branches(self) -> list[Branch]:
         """The stretches between resumes, oldest first."""
         return self._record.branches
@@ -303,13 +320,17 @@ class Run:
             return self.summary.total_steps
         if self._record.planned is not None:
             return self._record.planned
-        steps = self.setting("budget.steps", 0)
-        return steps if isinstance(steps, int) else 0
+        return int(self.setting("budget.steps", 0))
 
     @property
     def ended(self) -> j.EndedEvent | None:
         """How training ended, if it did and has not been resumed."""
         return self._record.ended
+
+    @property
+    def diverged(self) -> j.DivergedEvent | None:
+        """Why training stopped before a harmful update, if it did and has not been resumed."""
+        return self._record.diverged
 
     @property
     def activity(self) -> str:
@@ -448,7 +469,8 @@ class Run:
     def damage(self, checkpoint: str) -> str:
         """What is wrong with a checkpoint's files, which one, and what to do; empty if nothing is known."""
         path = self.folder / CHECKPOINTS / checkpoint
-        if checkpoint in self.checkpoints or "/" in checkpoint or not (path / "manifest.json").is_file():
+        known = checkpoint in self.checkpoints or not is_plain_name(checkpoint)
+        if known or not (path / "manifest.json").is_file():
             return ""
         try:
             open_checkpoint(path)
@@ -469,13 +491,13 @@ class Run:
 
     def window_losses(self, checkpoint: str) -> "np.ndarray[Any, np.dtype[np.float32]] | None":
         """Mean loss of every validation window in nats per token, [windows]; None if not there or damaged."""
-        path = self.folder / "evaluations" / f"{checkpoint}.npy"
-        losses = None
         # A file that was cut off raises one of many exceptions: each means that it is not there.
         with contextlib.suppress(Exception):
-            losses = np.load(path, allow_pickle=False) if path.is_file() else None
-        known = isinstance(losses, np.ndarray) and losses.ndim == 1 and losses.dtype == np.float32
-        return losses if known else None
+            if is_plain_name(f"{checkpoint}.npy"):
+                path = self.folder / "evaluations" / f"{checkpoint}.npy"
+                losses = read_npy(read_file(path, _WINDOWS))
+                return losses if losses.ndim == 1 and losses.dtype == np.float32 else None
+        return None
 
     # Keeping up ------------------------------------------------------------------------------------------
 
@@ -507,7 +529,8 @@ class Run:
             return self._source.replaced()
         before, self._signature = self._signature, signature(self.folder)
         if before is None or before.config != self._signature.config:
-            self.__dict__.pop("config", None)
+            for kept in ("config", "_settings"):
+                self.__dict__.pop(kept, None)
         return before != self._signature
 
     def _read_on(self, reading: Reading) -> None:
@@ -523,7 +546,7 @@ class Run:
         if self._source:
             return
         found = {}
-        for name in self._record.saved:
+        for name in filter(is_plain_name, self._record.saved):
             with contextlib.suppress(CheckpointError):
                 path = self.folder / CHECKPOINTS / name
                 known = self._checkpoints.get(name)

@@ -10,6 +10,7 @@ from itertools import count
 from pathlib import Path
 
 from nexus_tui.runs.naming import MoveError, move
+from nexus_tui.untrusted_files import own_folder
 
 TRASH = ".trash"
 
@@ -56,7 +57,7 @@ def restore(place: Path) -> Path:
 def _new_folder(trash: Path, stamp: str) -> Path:
     """A folder for one deletion, with a name of its own."""
     try:
-        trash.mkdir(exist_ok=True)
+        own_folder(trash)
         for number in count(1):
             place = trash / (stamp if number == 1 else f"{stamp}.{number}")
             with contextlib.suppress(FileExistsError):

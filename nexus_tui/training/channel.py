@@ -13,7 +13,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
@@ -45,6 +45,27 @@ class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
     """Why it was not."""
     looking: tuple[str, ...] = ()
     """To a hello: who else looks."""
+
+
+def read_wish(line: bytes) -> "AnyAct | Hello":
+    """What a caller asks for. Raises ValueError for a line that is no wish."""
+    asked: AnyAct | Hello = _decoded(line, AnyAct | Hello)
+    return asked
+
+
+def read_reply(line: bytes) -> Reply:
+    """A trainer's answer. Raises ValueError for a line that is none."""
+    answer: Reply = _decoded(line, Reply)
+    return answer
+
+
+def _decoded(line: bytes, kind: Any) -> Any:
+    try:
+        return msgspec.json.decode(line, type=kind)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    except ValueError as error:  # msgspec's errors are ValueErrors
+        raise ValueError(str(error)[:200]) from None
 
 
 class Channel:
@@ -104,8 +125,8 @@ class Channel:
 
     def _answer(self, caller: socket.socket, line: bytes) -> Reply:
         try:
-            asked = msgspec.json.decode(line, type=AnyAct | Hello)
-        except msgspec.MsgspecError as error:
+            asked = read_wish(line)
+        except ValueError as error:
             return Reply(error=f"that is no wish: {error}.")
         if isinstance(asked, Hello):
             self._callers[caller] = asked.who

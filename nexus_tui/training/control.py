@@ -93,11 +93,19 @@ class Control:
 
     def __init__(self) -> None:
         self._wishes: queue.SimpleQueue[Wish] = queue.SimpleQueue()
+        self._stop = threading.Event()
+
+    @property
+    def stopping(self) -> bool:
+        """Whether somebody has asked for the end: what takes long before the first step looks at it."""
+        return self._stop.is_set()
 
     def request(self, act: Act) -> Wish:
         """Ask for something. Returns at once."""
         wish = Wish(act)
         self._wishes.put(wish)
+        if isinstance(act, Stop):
+            self._stop.set()
         return wish
 
     def take(self, step: int, wait: bool = False) -> Wish | None:  # noqa: ARG002 (a script asks for it)

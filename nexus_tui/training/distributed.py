@@ -164,18 +164,24 @@ class Ranks(Alone):
             dist.all_reduce(summed)
         return float(summed)
 
-    def clip(self, most: float) -> float:
-        """By the norm over all processes."""
+    def norm(self) -> Tensor:
+        """Over all processes."""
         if not self.launch.shard:
-            return super().clip(most)  # each has all gradients
-        gradients = [(p, local(p.grad)) for p in self._model.parameters() if p.grad is not None]
+            return super().norm()  # each has all gradients
         norms: dict[bool, list[Tensor]] = {True: [], False: []}
-        for parameter, gradient in gradients:
-            norms[undivided(parameter)].append(gradient.norm().double() ** 2)
+        for parameter in self._model.parameters():
+            if parameter.grad is not None:
+                norms[undivided(parameter)].append(local(parameter.grad).norm().double() ** 2)
         divided = self.total(float(sum(norms[False])))
-        norm = math.sqrt(divided + float(sum(norms[True])))
-        torch._foreach_mul_([gradient for _, gradient in gradients], min(1.0, most / (norm + 1e-6)))
-        return norm
+        return torch.tensor(math.sqrt(divided + float(sum(norms[True]))), dtype=torch.float64)
+
+    def clip(self, most: float, norm: Tensor) -> None:
+        """What this process holds of them."""
+        if not self.launch.shard:
+            super().clip(most, norm)
+            return
+        gradients = [local(p.grad) for p in self._model.parameters() if p.grad is not None]
+        torch._foreach_mul_(gradients, min(1.0, most / (float(norm) + 1e-6)))
 
     def window_losses(self, validation: Validation) -> Losses:
         """Each process scores every so manieth part of the windows; the same parts as one process alone."""
@@ -239,6 +245,7 @@ def brief(config: RunConfig, dataset: Dataset, checkpoint: Checkpoint | None) ->
         "config": config.model_dump(),
         "corpus": dataset.corpus.sha256,
         "tokenizer": dataset.tokenizer.to_str(),
+        "shuffle": dataset.shuffle,
         "checkpoint": str(checkpoint.path.resolve()) if checkpoint else "",
     }
 

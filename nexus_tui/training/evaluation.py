@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from nexus_tui.data.dataset import Dataset
-from nexus_tui.data.windows import target_bytes, validation_windows
+from nexus_tui.data.windows import Tokens, target_bytes, validation_windows
 from nexus_tui.lm.hybrid import HybridLM
 
 _TOKENS_AT_ONCE = 4096
@@ -19,9 +19,9 @@ _TOKENS_AT_ONCE = 4096
 class Validation:
     """The validation windows of a dataset, ready to be scored."""
 
-    inputs: "np.ndarray[tuple[int, int], np.dtype[np.int64]]"
-    """[windows, length]"""
-    targets: "np.ndarray[tuple[int, int], np.dtype[np.int64]]"
+    inputs: Tokens
+    """[windows, length]; as narrow as the vocabulary lets them be if they are mapped."""
+    targets: Tokens
     """[windows, length]"""
     bytes: int
     """How many bytes of text the targets stand for."""
@@ -51,7 +51,9 @@ class Validation:
     def _score(self, model: HybridLM, part: slice) -> torch.Tensor:
         with torch.inference_mode():
             return model.loss(
-                torch.from_numpy(self.inputs[part]), torch.from_numpy(self.targets[part]), reduction="none"
+                torch.from_numpy(self.inputs[part].astype(np.int64, copy=False)),
+                torch.from_numpy(self.targets[part].astype(np.int64, copy=False)),
+                reduction="none",
             )
 
     def bits_per_byte(self, loss: float) -> float:

@@ -5,6 +5,7 @@ import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,9 @@ from nexus_tui.lm.selective_scan import warm_up
 from nexus_tui.runs.checkpoints import open_checkpoint
 from nexus_tui.training.distributed import Order, RankError, Ranks, made_by
 from nexus_tui.training.evaluation import Validation, validation
+from nexus_tui.training.health import DivergedError
 from nexus_tui.training.launch import Launch
-from nexus_tui.training.learner import DivergedError, Learner
+from nexus_tui.training.learner import Learner
 from nexus_tui.training.memory import keep_freed_memory
 
 FAILED = 3
@@ -76,7 +78,7 @@ class Follower:
             if (theirs := told["made_by"]) != (ours := made_by()):
                 raise ValueError(f"it has {ours} where process 0 has {theirs}")
             config = RunConfig.check(told["config"], "what process 0 tells")
-            corpus = load_corpus(config.data.corpus)
+            corpus = load_corpus(config.data.corpus, config.data.field)
             if corpus.sha256 != told["corpus"]:
                 raise ValueError(f"it reads another text than process 0 as {config.data.corpus}")
             data = config.data
@@ -88,6 +90,7 @@ class Follower:
                 holdout=data.holdout,
                 tokenizer=Tokenizer.from_str(told["tokenizer"]),
             )
+            dataset = replace(dataset, shuffle=told["shuffle"])
             self._checkpoint = Path(told["checkpoint"])
             self.windows = validation(dataset, data.window)
             warm_up()

@@ -42,7 +42,7 @@ def opened(run: Run, checkpoint: Checkpoint, protocol: str = "") -> Opened:
     """
     config = RunConfig.check(run.config, str(run.folder / "run.toml"))
     dataset = prepare(
-        load_corpus(config.data.corpus),
+        load_corpus(config.data.corpus, config.data.field),
         config.data.tokenizer,
         config.model.vocab_size,
         config.data.validation,

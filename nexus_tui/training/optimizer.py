@@ -1,12 +1,16 @@
 """AdamW over a model's parameters, and its state as plain tensors."""
 
+from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor
 
 from nexus_tui.config import OptimizerConfig
 from nexus_tui.lm.hybrid import HybridLM, no_decay
+from nexus_tui.untrusted_files import open_regular
 
 
 class AdamW:
@@ -100,6 +104,27 @@ def state_tensors(model: HybridLM, optimizer: AdamW) -> dict[str, Tensor]:
         for name, parameter in model.named_parameters()
         for key, value in optimizer.state.get(parameter, {}).items()
     }
+
+
+def read_state_tensors(model: HybridLM, path: Path) -> dict[str, Tensor]:
+    """What `state_tensors` gave, from the file that holds it.
+
+    Raises ValueError, naming the file, for one that is damaged or of another model.
+    """
+    try:
+        with open_regular(path):
+            tensors: dict[str, Tensor] = load_file(path)
+    except SafetensorError as error:
+        raise ValueError(f"{path} is damaged: {error}") from None
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read ({error.strerror})") from None
+    for name, parameter in model.named_parameters():
+        shapes = {"step": torch.Size(), "exp_avg": parameter.shape, "exp_avg_sq": parameter.shape}
+        for key, shape in shapes.items():
+            found = tensors.get(f"{key}.{name}")
+            if found is None or found.shape != shape or found.dtype != parameter.dtype:
+                raise ValueError(f"{path} is of another model: {key}.{name} is missing, or of another shape")
+    return tensors
 
 
 def load_state_tensors(model: HybridLM, optimizer: AdamW, tensors: dict[str, Tensor]) -> None:

@@ -40,7 +40,7 @@ def originals_of(run: Run) -> Originals:
     with _lock:
         found = _known.get(key)
         if found is None:
-            corpus = load_corpus(data.corpus)
+            corpus = load_corpus(data.corpus, data.field)
             if corpus.sha256 != run.started.corpus_sha256:
                 raise RunError(
                     f"{data.corpus} is not the text any more that {run.name} was trained on (SHA-256 "

@@ -64,9 +64,13 @@ class Alone:
         """The sum over all processes."""
         return value
 
-    def clip(self, most: float) -> float:
-        """Scale the gradients so that their norm is at most that. Returns what it was."""
-        return float(torch.nn.utils.clip_grad_norm_(self._model.parameters(), most))
+    def norm(self) -> Tensor:
+        """The norm of all gradients."""
+        return torch.nn.utils.get_total_norm([p.grad for p in self._model.parameters() if p.grad is not None])
+
+    def clip(self, most: float, norm: Tensor) -> None:
+        """Scale the gradients, whose norm is known, so that it is at most so much."""
+        torch.nn.utils.clip_grads_with_norm_(self._model.parameters(), most, norm)
 
     def window_losses(self, validation: Validation) -> Losses:
         """The mean loss of every validation window, nats per token: [windows]."""

@@ -10,8 +10,11 @@ from collections.abc import Callable
 import msgspec
 
 from nexus_tui.runs.run import Run
-from nexus_tui.training.channel import FOLDER, WAIT, Hello, Reply, address
+from nexus_tui.training.channel import FOLDER, WAIT, Hello, Reply, address, read_reply
 from nexus_tui.training.control import Act
+
+MAX_REPLY = 1 << 20
+"""Bytes of an answer."""
 
 
 class RemoteError(Exception):
@@ -123,6 +126,8 @@ def _exchange(connection: socket.socket, act: Act, timeout: float, name: str) ->
             if not (part := connection.recv(65_536)):
                 raise RemoteError(f"the trainer of {name} hung up before it answered; see its journal.")
             line += part
-        return msgspec.json.decode(line, type=Reply)
-    except (OSError, msgspec.MsgspecError) as error:
+            if len(line) > MAX_REPLY:
+                raise RemoteError(f"the trainer of {name} answered with more than an answer has.")
+        return read_reply(line)
+    except (OSError, ValueError) as error:
         raise RemoteError(f"the trainer of {name} did not answer ({error}).") from None

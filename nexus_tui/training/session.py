@@ -8,12 +8,12 @@ from typing import Self
 from nexus_tui.config import ConfigError, RunConfig
 from nexus_tui.runs.averages import words
 from nexus_tui.runs.checkpoints import Checkpoint
-from nexus_tui.runs.journal import Journal
+from nexus_tui.runs.journal import Journal, JournalTakenError
 from nexus_tui.runs.lock import BEAT, RunLock
-from nexus_tui.runs.naming import NAME
+from nexus_tui.runs.naming import NAME, new_folder
 from nexus_tui.runs.run import Run, RunError
 from nexus_tui.training.channel import Channel
-from nexus_tui.training.control import Control, Plan, Save, Stop
+from nexus_tui.training.control import Control, Plan, Save, ScaleRate, Stop
 from nexus_tui.training.launch import Launch, require_share
 from nexus_tui.training.memory import keep_freed_memory
 
@@ -39,7 +39,7 @@ class Session:
         self.folder = folder
         self.control = control or Control()
         self.error: BaseException | None = None
-        """What ended the thread, if it was not its own decision. The journal has the sentence."""
+        """What ended the thread, if it was not its own decision. The journal has the sentence, or `taken`."""
         self.wake: Callable[[], None] | None = None
         """Called by the trainer's thread when the journal has grown. A hint to look; carries nothing."""
         self._config = config
@@ -79,9 +79,9 @@ class Session:
         folder = runs_folder / name if name else _free_folder(runs_folder, config.preset or "run")
         try:
             runs_folder.mkdir(parents=True, exist_ok=True)
-            folder.mkdir()
-            (folder / "run.toml").write_text(config.to_toml(), "utf-8")
-            Journal(folder / "journal.jsonl").close()
+            with new_folder(folder) as beginning:
+                (beginning / "run.toml").write_text(config.to_toml(), "utf-8")
+                Journal(beginning / "journal.jsonl").close()
         except FileExistsError:
             raise SessionError(
                 f"there is a run {folder.name} already; resume it or choose another name."
@@ -98,11 +98,13 @@ class Session:
         folder: Path,
         which: str | int | None = None,
         steps: int = 0,
+        rate_scale: float | None = None,
         launch: Launch = Launch(),  # noqa: B008
     ) -> Self:
         """Go on with a run from a checkpoint, by step or name; None is the newest (or the start).
 
-        With `steps`, to that step instead of the one planned.
+        With `steps`, to that step instead of the one planned; with `rate_scale`, at the planned learning
+        rate times that.
         Raises SessionError, LaunchError, RunError (no such run or checkpoint), RunLockedError (somebody
         trains it).
         """
@@ -127,15 +129,24 @@ class Session:
                 f"{checkpoint.name} is an {made}: training cannot go on from it; resume from one of those."
             )
         planned = steps or run.total_steps
-        if checkpoint and checkpoint.step >= planned:
+        # Killed after its last save: its evaluation, the holdout's and the report are still to do.
+        unended = checkpoint and checkpoint.step == planned and run.state == "crashed"
+        if checkpoint and checkpoint.step >= planned and not unended:
             raise SessionError(
                 f"{run.name} has finished its {planned} steps; resume it from an earlier one, or with more."
             )
         session = cls(folder, config, checkpoint, None, launch)
         if steps:
             session.control.request(Plan(steps))
+        if rate_scale is not None:
+            session.control.request(ScaleRate(rate_scale))
         session._thread.start()
         return session
+
+    @property
+    def taken(self) -> str:
+        """Why the thread ended without a word in the journal: another process writes there."""
+        return str(self.error) if isinstance(self.error, JournalTakenError) else ""
 
     @property
     def alive(self) -> bool:
@@ -183,16 +194,17 @@ class Session:
 
 def _check_corpus(config: RunConfig) -> None:
     """Raise SessionError, before anything is written, for a corpus that is missing, no text or too short."""
-    from nexus_tui.data.corpus import CorpusError, load_corpus
+    from nexus_tui.data.cache import CorpusError
+    from nexus_tui.data.corpus import check_corpus
 
     try:
-        corpus = load_corpus(config.data.corpus)
+        size = check_corpus(config.data.corpus, config.data.field)
     except CorpusError as error:
         raise SessionError(str(error)) from None
     # A token is at least a byte: fewer bytes than a window takes can never fill one.
-    if len(corpus.data) * config.data.validation < config.data.window:
+    if size is not None and size * config.data.validation < config.data.window:
         raise SessionError(
-            f"{corpus.name} is too short: {config.data.validation:.0%} of its {len(corpus.data):,} "
+            f"{Path(config.data.corpus).name} is too short: {config.data.validation:.0%} of its {size:,} "
             f"bytes do not fill a window of {config.data.window}; use a longer text or a smaller data.window."
         )
 

@@ -1,16 +1,18 @@
 """The trainer: steps, evaluates, saves and samples, and writes each of these into the run's journal."""
 
+import math
 import os
 import socket
 import subprocess
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 import torch
 
 from nexus_tui import __version__
 from nexus_tui.config import RunConfig
+from nexus_tui.data.cache import Cancelled
 from nexus_tui.data.corpus import load_corpus
 from nexus_tui.data.dataset import prepare
 from nexus_tui.data.tokenizer import load_tokenizer
@@ -29,15 +31,23 @@ from nexus_tui.runs.checkpoints import (
     save_window_losses,
 )
 from nexus_tui.runs.predictions import predicted_events
+from nexus_tui.runs.reading import CONFIG
+from nexus_tui.runs.refusals import is_refusal, refusal
 from nexus_tui.runs.report import REPORT, write_report
 from nexus_tui.runs.run import Run
 from nexus_tui.training import control as c
+from nexus_tui.training.batches import windows_of
 from nexus_tui.training.evaluation import Validation, summary, validation
+from nexus_tui.training.health import DivergedError, SpikeWatch
 from nexus_tui.training.launch import Launch
-from nexus_tui.training.learner import TOKENIZER, DivergedError, Learner
+from nexus_tui.training.learner import TOKENIZER, Learner
+from nexus_tui.training.preparing import Preparing, about_evaluations, shuffled
 from nexus_tui.training.ranks import Alone
 from nexus_tui.training.sampling import Sampler
 from nexus_tui.training.vitals import Vitals
+
+SHOWN = 400
+"""Characters of each window of a batch that are put on record where training diverged."""
 
 
 @dataclass
@@ -89,10 +99,14 @@ class Trainer:
             reason = self._steps()
             self._append(j.EndedEvent(step=self._learner.step, reason=reason), durable=True)
             self._report()
+        except Cancelled:
+            while wish := self._control.take(0):
+                wish.done(0) if isinstance(wish.act, c.Stop) else wish.refuse("training has not begun.")
+            self._append(j.EndedEvent(step=self._run.step, reason="stopped"), durable=True)
         except DivergedError as error:
-            newest = self._run.newest_checkpoint()
-            where = f"step {newest.step}" if newest else "the start"
-            self._fail(f"stopped before a harmful update: {error}; resume from {where} with a lower rate.")
+            self._diverged(error)
+        except j.JournalTakenError:
+            raise  # there is nothing of ours left to write into
         except Exception as error:
             self._fail(str(error) or type(error).__name__)
             raise
@@ -125,7 +139,8 @@ class Trainer:
             self._append(j.FaultedEvent(step=0, message=self._unreachable))
         self._activity("reading the corpus")
         tokenizer = load_tokenizer(folder / TOKENIZER) if (folder / TOKENIZER).exists() else None
-        corpus = load_corpus(config.data.corpus)
+        progress = Preparing(self._activity, self._control)
+        corpus = load_corpus(config.data.corpus, config.data.field, progress)
         dataset = prepare(
             corpus,
             config.data.tokenizer,
@@ -133,8 +148,10 @@ class Trainer:
             config.data.validation,
             holdout=config.data.holdout,
             tokenizer=tokenizer,
+            progress=progress,
         )
         dataset.require(config.data.window)
+        dataset = shuffled(dataset, config, self._run.started)
         dataset.tokenizer.save(str(folder / TOKENIZER))
         self._validation = validation(dataset, config.data.window)
         self._holdout = validation(dataset, config.data.window, "holdout") if len(dataset.holdout) else None
@@ -151,9 +168,12 @@ class Trainer:
                     train_tokens=len(dataset.train),
                     validation_tokens=len(dataset.validation),
                     validation_bytes=dataset.validation_bytes,
+                    shuffle="" if dataset.shuffle == "sort" else dataset.shuffle,
                 ),
                 durable=True,
             )
+            if advice := about_evaluations(self._learner):
+                self._append(j.NotedEvent(step=0, text=advice))
         elif self._run.started.corpus_sha256 != corpus.sha256:
             raise ValueError(
                 f"the corpus {config.data.corpus} is not the one this run was trained on (SHA-256 differs); "
@@ -168,6 +188,9 @@ class Trainer:
             self._append(j.ResumedEvent(step=self._learner.step, checkpoint=name), durable=True)
             self._append_steering()
         self._run.refresh()
+        line, steps = self._run.canonical(), self._run.steps
+        newest = [steps[name][line][-config.spike.window :].tolist() for name in ("step", "loss")]
+        self._learner.spikes = SpikeWatch(config.spike, zip(*newest, strict=True))
 
     def _append_steering(self) -> None:
         """Say what holds of all that was wished for: what came after the checkpoint does no longer."""
@@ -204,6 +227,8 @@ class Trainer:
                     seconds=round(stepped.seconds, 6),
                 )
             )
+            if spike := stepped.spike:
+                self._append(j.SpikedEvent(step=learner.step, **asdict(spike)))
             if measured := vitals.due():
                 self._append(j.MeasuredEvent(step=learner.step, values=measured))
             self._carry_out(self._due())
@@ -287,6 +312,7 @@ class Trainer:
 
     def _save(self) -> None:
         """Save the current step, unless it is on disk. If the disk cannot take it, say so and go on."""
+        self._restore()
         step, name = self._learner.step, self._name()
         if not step or name in self._run.checkpoints:
             return
@@ -294,14 +320,32 @@ class Trainer:
         try:
             saved = save_checkpoint(self._run.folder / "checkpoints" / name, step, self._learner.write)
         except Exception as error:
-            if not isinstance(error, OSError) and "I/O" not in str(error) and "space" not in str(error):
-                raise  # safetensors wraps the disk's errors in its own
-            self._append(j.FaultedEvent(step=step, message=f"step {step} could not be saved: {error}"))
+            if not is_refusal(error):
+                raise
+            why = refusal(error, self._run.folder)
+            self._fault(f"step {step} could not be saved: {why}; it trains on, and the next save is tried.")
             return
         self._append(
             j.SavedEvent(step=step, checkpoint=name, sha256=saved.sha256, bytes=saved.bytes), durable=True
         )
         self._run.refresh()
+
+    def _restore(self) -> None:
+        """Write the run's folder anew, as far as it can be, if somebody has deleted it."""
+        if not self._journal.deleted:
+            return
+        try:
+            self._journal.restore()
+            (self._run.folder / CONFIG).write_text(self._config.to_toml(), "utf-8")
+            self._learner.dataset.tokenizer.save(str(self._run.folder / TOKENIZER))
+        except Exception as error:  # tokenizers raises nothing narrower
+            why = refusal(error, self._run.folder)
+            self._fault(f"the run's folder was deleted, and cannot be written anew: {why}.")
+            return
+        self._run.refresh()
+        self._fault(
+            "the run's folder was deleted: its journal is here again, its checkpoints until now are gone."
+        )
 
     def _evaluate(self) -> None:
         """Score the current weights on every validation window, and let `best` point to the true best."""
@@ -379,7 +423,8 @@ class Trainer:
         try:
             save_window_losses(self._run.folder, name, losses)
         except OSError as error:
-            message = f"the windows' losses of step {self._learner.step} could not be saved: {error}"
+            why = refusal(error, self._run.folder)
+            message = f"the windows' losses of step {self._learner.step} could not be saved: {why}"
             self._append(j.FaultedEvent(step=self._learner.step, message=message))
 
     def _sample(self) -> None:
@@ -407,6 +452,49 @@ class Trainer:
                 )
             )
 
+    def _diverged(self, error: DivergedError) -> None:
+        """Put on record why training stopped, before which update, over which batch, and where to go on."""
+        learner, config = self._learner, self._config
+        learner.optimizer.zero_grad()
+        if error.spike:
+            self._append(j.SpikedEvent(step=error.step, **asdict(error.spike)))
+        seen = windows_of(learner.dataset, config, error.step)
+        good = self._last_good()
+        self._append(
+            j.DivergedEvent(
+                step=error.step,
+                cause=error.cause,
+                loss=_finite(error.loss),
+                grad_norm=_finite(error.grad_norm),
+                seed=config.run.seed,
+                places=tuple(window.place for window in seen),
+                # of a divided model nobody can score a window alone, and the others have gone
+                losses=() if self._launch.shard else tuple(map(_finite, learner.window_losses(error.step))),
+                texts=tuple(window.text[:SHOWN] for window in seen),
+                checkpoint=good.name if good else "",
+                rate_scale=learner.rate_scale,
+            ),
+            durable=True,
+        )
+        where = f"step {good.step:,}" if good else "the start"
+        self._fail(f"stopped before a harmful update: {error.cause}; resume from {where} with a lower rate.")
+
+    def _last_good(self) -> Checkpoint | None:
+        """The newest checkpoint from before the spike that is not over; if there is none, the newest."""
+        self._run.refresh()
+        run, since = self._run, self._learner.spikes.since
+        newest = run.newest_checkpoint()
+        if newest is None or not since:
+            return newest
+        kept = [
+            checkpoint
+            for name, checkpoint in run.checkpoints.items()
+            if checkpoint.step < since - 1  # the step that showed it has the weights of the one before
+            and not run.averaged(name)
+            and run.on_line(run.branch_of(name), checkpoint.step)
+        ]
+        return max(kept, key=lambda checkpoint: checkpoint.step, default=newest)
+
     def _activity(self, activity: str) -> None:
         step = self._learner.step if hasattr(self, "_learner") else 0
         self._append(j.ActivityEvent(step=step, activity=activity))
@@ -421,3 +509,8 @@ class Trainer:
     def _append(self, event: j.Event, durable: bool = False) -> None:
         self._journal.append(event, durable=durable)
         self._wake()
+
+
+def _finite(value: float) -> float | None:
+    """A number for the record; None where it is none."""
+    return value if math.isfinite(value) else None

@@ -249,7 +249,9 @@ class NexusApp(App[str]):
             if self.current_mode == seen_from:
                 self.open(run, mode)
         if self.session and not self.session.alive:
-            self.session = None
+            if self.session.taken:
+                self.say(self.session.taken, "warn")
+            self._session_ended(self.session.folder)
             changed = True
         if self.current and self.current not in self.runs and not self.current.folder.exists():
             self.current = next(iter(self.runs), None)
@@ -262,6 +264,15 @@ class NexusApp(App[str]):
         if changed or minute != self._minute:  # ages are counted in minutes
             self._minute = minute
             self._news()
+
+    def _session_ended(self, folder: Path) -> None:
+        """What was trained here has ended; if that was before a harmful update, offer to go on."""
+        self.session, run = None, self.current
+        if run is None or run.folder != folder:
+            return
+        run.refresh()
+        if run.diverged and self.current_mode == "training" and isinstance(self.screen, ModeScreen):
+            self.run_worker(self.resume(run))
 
     def _news(self) -> None:
         # Over a mode's screen there may be another one, and over that a dialog.
@@ -377,16 +388,13 @@ class NexusApp(App[str]):
         self.session = await asyncio.to_thread(begin)
 
     async def resume(self, run: Run, which: str | int | None = None) -> None:
-        """Go on training a run from a checkpoint (None: the newest) and show it, or say why not."""
-        try:
-            if reason := self.why_no_resume(run):
-                raise LaunchError(reason)
-            self.session = await asyncio.to_thread(self._launcher.resume, run.folder, which)
-            self.show_session()
-        except LaunchError as error:
-            from nexus_tui.tui.dialogs import ErrorDialog
+        """Go on training a run from a checkpoint (None: the newest) and show it, or say why not.
 
-            self.push_screen(ErrorDialog(f"{run.name} was not resumed", str(error)))
+        If it stopped before a harmful update, ask at which rate.
+        """
+        from nexus_tui.tui.resuming import resume
+
+        await resume(self, self._launcher, run, which)
 
     def show_session(self) -> None:
         """Show the run that this process trains."""

@@ -343,12 +343,17 @@ class Board(Widget, can_focus=False):
         self._view.large = ids[(ids.index(self.large.id) + direction) % len(ids)]
         self.redraw()
 
-    def turn_page(self, direction: int) -> None:
-        """Other small charts, where there are more than fit; after the last page comes the first."""
+    def turn_page(self, direction: int) -> bool:
+        """Other small charts, where there are more than fit; after the last page comes the first.
+
+        Returns whether there are any.
+        """
         each, small = len(self._regions) - 1, len(self._order()) - 1
-        if 0 < each < small:
-            self._page = (self._page + direction) % -(-small // each)
-            self.redraw()
+        if not 0 < each < small:
+            return False
+        self._page = (self._page + direction) % -(-small // each)
+        self.redraw()
+        return True
 
     def turn_full(self) -> None:
         """The large chart alone, or everything."""

@@ -85,7 +85,8 @@ class BoardScreen(ModeScreen):
 
     def action_page(self, direction: int) -> None:
         """Other small charts."""
-        self.board.turn_page(direction)
+        if not self.board.turn_page(direction):
+            self.nexus.say("There is no other page of charts.")
 
     def action_full(self) -> None:
         """Nothing but the large chart, or everything."""

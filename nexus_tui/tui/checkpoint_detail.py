@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from nexus_tui.runs.averages import words
-from nexus_tui.runs.journal import SavedEvent
+from nexus_tui.runs.journal import SavedEvent, local
 from nexus_tui.runs.run import Evaluation, Run
 from nexus_tui.tui import format, theme
 from nexus_tui.tui.checkpoint_rows import Row, samples, tokens_seen
@@ -74,7 +74,7 @@ def _facts(run: Run, row: Row) -> Iterator[tuple[str, list[Span]]]:
     elif trained := _trained(run, row):
         yield "trained", trained
     if row.saved:
-        saved = row.saved.time.astimezone().strftime("%Y-%m-%d %H:%M")
+        saved = local(row.saved.time).strftime("%Y-%m-%d %H:%M")
         digest = f"; sha-256 {plain(row.saved.sha256[:12])}" if row.saved.sha256 else ""
         yield "saved", [(saved, "text"), (digest, "muted")]
         yield "path", [(plain(short_path(path_of(run, row))), "text")]

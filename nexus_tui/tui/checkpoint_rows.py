@@ -16,6 +16,7 @@ from nexus_tui.runs.run import Evaluation, Run
 from nexus_tui.tui import format
 from nexus_tui.tui.lines import Span
 from nexus_tui.tui.safe import plain
+from nexus_tui.untrusted_files import is_plain_name
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,7 @@ def rows(run: Run) -> list[Row]:
 
 def _damage(run: Run, name: str) -> str:
     path = run.folder / "checkpoints" / name
-    if not path.is_dir():
+    if not is_plain_name(name) or not path.is_dir():
         return ""
     try:
         open_checkpoint(path)

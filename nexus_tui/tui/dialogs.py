@@ -14,6 +14,8 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
+from nexus_tui.runs.journal import DivergedEvent
+from nexus_tui.runs.recovery import lower_rate
 from nexus_tui.runs.run import Run
 from nexus_tui.tui import theme
 from nexus_tui.tui.glyphs import spell
@@ -52,7 +54,10 @@ class Choice:
 
 
 class ChoiceDialog(Dialog[str]):
-    """A question with a few answers, each saying what it does. Gives back the key of the answer, or None."""
+    """A question with a few answers, each saying what it does. Gives back the key of the answer, or None.
+
+    Where there is one answer only, Enter gives it.
+    """
 
     def __init__(self, title: str, sentence: str, choices: Sequence[Choice], role: str = "text") -> None:
         super().__init__()
@@ -66,16 +71,19 @@ class ChoiceDialog(Dialog[str]):
             table = Table.grid(padding=(0, 2, 0, 0))
             for align in ("right", "left", "left"):
                 table.add_column(justify=align)
+            also = ", enter" if len(self._choices) == 1 else ""
             for choice in [*self._choices, Choice("escape", "back", "Nothing changes.", "esc")]:
-                key = self.ink((choice.sign or choice.key, "live!"))
+                key = self.ink((choice.sign or choice.key + also, "live!"))
                 table.add_row(key, self.ink(choice.label), self.ink((choice.does, "muted")))
             yield Static(table, classes="choice")
 
     def on_key(self, event: events.Key) -> None:
         """A choice's key answers."""
-        if event.key in {choice.key for choice in self._choices}:
+        keys = [choice.key for choice in self._choices]
+        key = keys[0] if event.key == "enter" and len(keys) == 1 else event.key
+        if key in keys:
             event.stop()
-            self.dismiss(event.key)
+            self.dismiss(key)
 
 
 class LineDialog(Dialog[str]):
@@ -122,6 +130,18 @@ def rate_dialog(scale: float, scheduled: float) -> LineDialog:
         "Scale the learning rate",
         f"A factor on the schedule, which has {scheduled:.2e} here. 1 is as planned, 0.5 half of it.",
         f"{scale:g}",
+        check=_wrong_scale,
+    )
+
+
+def lower_rate_dialog(name: str, diverged: DivergedEvent, checkpoint: str) -> LineDialog:
+    """Ask at which rate a run that stopped before a harmful update goes on, from a checkpoint ("": anew)."""
+    where = f"step {checkpoint.removeprefix('step_')}" if checkpoint else "its beginning"
+    return LineDialog(
+        f"Resume {name} from {where}, at a lower rate?",
+        f"It stopped in time: {diverged.cause}. No weight on disk was harmed. It goes on as a branch; what "
+        "came after that checkpoint stays on record. A factor on the planned learning rate:",
+        f"{lower_rate(diverged):g}",
         check=_wrong_scale,
     )
 

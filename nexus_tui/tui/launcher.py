@@ -23,6 +23,10 @@ class TrainingSession(Protocol):
     def alive(self) -> bool:
         """Whether it still trains."""
 
+    @property
+    def taken(self) -> str:
+        """Why it ended without a word in the journal; empty if it did not."""
+
     def stop(self) -> None:
         """Ask it to save and end."""
 
@@ -50,11 +54,16 @@ class Launcher:
 
         return _sentence(lambda: Session.start(runs_folder, RunConfig.load(model, overrides), name))
 
-    def resume(self, folder: Path, which: str | int | None = None) -> TrainingSession:
-        """Go on with a run from a checkpoint, by default the newest. Raises LaunchError."""
+    def resume(
+        self, folder: Path, which: str | int | None = None, rate_scale: float | None = None
+    ) -> TrainingSession:
+        """Go on with a run from a checkpoint, by default the newest. Raises LaunchError.
+
+        With `rate_scale`, at the planned learning rate times that.
+        """
         from nexus_tui.training.session import Session
 
-        return _sentence(lambda: Session.resume(folder, which))
+        return _sentence(lambda: Session.resume(folder, which, rate_scale=rate_scale))
 
 
 def override(key: str, value: str | int) -> str:

@@ -130,18 +130,19 @@ class Changes:
         self._follow(run.folder, folder)
         self._app.say(f"{name} is called {text} now; u undoes it.")
 
-    async def undo(self) -> None:
-        """Undo the newest change that has not been undone."""
+    async def undo(self) -> Path | None:
+        """Undo the newest change that has not been undone. Where the run is now; None if it failed."""
         sentence, change = self._undo.pop()
         place = await self._try("It was not undone", change)
         if place is None:
             self._undo.append((sentence, change))
-            return
+            return None
         if isinstance(change, partial) and change.func is rename:
             self._follow(change.args[0], place)
         else:
             self._app.look_again()
         self._app.say(sentence)
+        return place
 
     # Noting ------------------------------------------------------------------------------------------------
 

@@ -179,7 +179,7 @@ class RunCurves:
     # -- marks --------------------------------------------------------------------------------------------
 
     def marks(self) -> list[Mark]:
-        """Resumes, notes, changed rates and faults."""
+        """Resumes, notes, changed rates, spikes and faults."""
         return self._marks
 
     @cached_property
@@ -204,6 +204,12 @@ class RunCurves:
                     marks.append(Mark(place(branch, step), f"lr ×{value:g}", "note"))
                 case j.FaultedEvent(step=step, message=message):
                     marks.append(Mark(place(branch, step), "", "warn", plain(message)))
+                case j.SpikedEvent(step=step, loss=loss, median=median):
+                    said = f"spike: {fmt.loss(loss)} against a median of {fmt.loss(median)}"
+                    marks.append(Mark(place(branch, step), "spike", "warn", said))
+                case j.DivergedEvent(step=step, cause=cause):
+                    trained = min(step, self.run.step)  # the step itself is mostly not on record
+                    marks.append(Mark(place(branch, trained), "stopped", "warn", plain(cause)))
         return [mark for mark in marks if np.isfinite(mark.x)]
 
 

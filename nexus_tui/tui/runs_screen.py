@@ -326,7 +326,9 @@ class RunsScreen(ModeScreen):
 
     async def action_undo(self) -> None:
         """Bring back what was deleted or renamed last."""
-        await self._changes.undo()
+        if place := await self._changes.undo():
+            self.record_changed()
+            self.listing.go_to(str(place))
 
     async def action_difference(self) -> None:
         """How the marked runs, or this one and the one before it, are configured."""

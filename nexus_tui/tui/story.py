@@ -1,5 +1,6 @@
 """What happened to a run, in plain words: one line an event, newest first."""
 
+import math
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import islice
@@ -13,6 +14,8 @@ from nexus_tui.tui.theme import glyphs
 
 UNDATED = 315_532_800.0
 """Epoch seconds, the beginning of 1980: what is older is from a record that knows no dates."""
+WORDS = 80
+"""Characters of a window that are shown."""
 STATES = {
     "new": ("○", "new", "muted"),
     "training": ("●", "training", "live"),
@@ -39,15 +42,15 @@ def clock(time: datetime, now: datetime) -> str:
         return " " * 5
     age = abs((now - time).total_seconds())
     form = "%H:%M" if age < 86_400 else "%m-%d" if age < 330 * 86_400 else " %Y"
-    return time.astimezone().strftime(form)
+    return j.local(time).strftime(form)
 
 
 def story(run: Run, best: Evaluation | None, limit: int, now: datetime) -> list[Line]:
     """The newest events as (time, words) lines, newest first; `best` is that of the true best checkpoint."""
     told = (_line(clock(event.time, now), words, role) for event, words, role in _told(run, best))
     lines = list(islice(told, limit))
-    if run.damaged_lines:  # nobody knows when; below the newest, which it would hide where one line is shown
-        lines.insert(1, _line(" " * 5, j.damage(run.damaged_lines), "warn"))
+    for sentence in run.damage_of_record:  # nobody knows when; below the newest, which it must not hide
+        lines.insert(1, _line(" " * 5, sentence, "warn"))
     return lines[:limit]
 
 
@@ -108,6 +111,10 @@ def _words(event: j.AnyEvent) -> tuple[str, str] | None:
             return f"{step:,} “{text}”", "note"
         case j.FaultedEvent(message=message):
             return message, "warn"
+        case j.SpikedEvent(step=step, loss=loss, median=median):
+            return f"{step:,} loss spike: {fmt.loss(loss)} against a median of {fmt.loss(median)}", "warn"
+        case j.DivergedEvent():
+            return _batch(event), "muted"
         case j.ControlledEvent():
             return _wish(event)
         case j.EndedEvent(reason="finished", step=step):
@@ -117,6 +124,17 @@ def _words(event: j.AnyEvent) -> tuple[str, str] | None:
         case j.EndedEvent(reason=reason, step=step):
             return f"{reason} at {step:,}", "text"
     return None
+
+
+def _batch(event: j.DivergedEvent) -> str:
+    """The batch before which training stopped, by the window that costs most."""
+    windows = zip(event.places, event.losses, event.texts, strict=False)
+    costs = [(math.inf if loss is None else loss, place, text) for place, loss, text in windows]
+    if not costs:
+        return f"batch {event.step:,} was not trained on"
+    loss, place, text = max(costs)
+    words = " ".join(text.split())[:WORDS]
+    return f"batch {event.step:,}: the window that costs most, {fmt.loss(loss)}, is at {place:,}: “{words}”"
 
 
 def _wish(event: j.ControlledEvent) -> tuple[str, str]:

@@ -116,6 +116,8 @@ def _novelty(version: Version) -> list[Span]:
     spans: list[Span] = [("copied ", "muted"), (f"{novelty.longest:,} bytes", "text")]
     if novelty.longest:
         spans.append((f" at line {novelty.line:,}", "muted"))
+    if novelty.within:
+        spans.append((f" in the first {novelty.within >> 20} MB", "muted"))
     if not math.isnan(novelty.repetition):
         spans += [("   repeated ", "muted"), (format.percent(novelty.repetition), "text")]
     if not math.isnan(novelty.known_words):

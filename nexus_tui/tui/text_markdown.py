@@ -69,6 +69,8 @@ def _figures(version: Version) -> list[tuple[str, str]]:
         rows.append(("longest span that is in the training text too", f"{novelty.longest:,} bytes"))
         if novelty.longest:
             rows.append(("it stands there at", f"line {novelty.line:,}, byte {novelty.offset:,}: {copied}"))
+        if novelty.within:
+            rows.append(("of the training text was looked at", f"the first {novelty.within >> 20} MB"))
         rows.append(("word 4-grams that it had before", format.percent(novelty.repetition)))
         rows.append(("words that the training text has", format.percent(novelty.known_words)))
     return rows

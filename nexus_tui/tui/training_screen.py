@@ -155,10 +155,12 @@ class TrainingScreen(BoardScreen):
     # Steering --------------------------------------------------------------------------------------------
 
     def _wish(self, act: c.Act, said: str) -> None:
-        control = self.nexus.control
+        """Ask for something; `said` is when, but that a paused training does it at once."""
+        control, run = self.nexus.control, self.nexus.current
         if control:
             control.request(act)
-            self.nexus.say(said, "live")
+            paused = run is not None and run.state == "paused"
+            self.nexus.say(said.replace(" after this step", " now") if paused else said, "live")
 
     def action_pause(self) -> None:
         """Pause, or continue."""

@@ -37,6 +37,8 @@ EVENTS = [
     j.ControlledEvent(step=1, act="pause"),
     j.NotedEvent(step=1, text="≈ here"),
     j.FaultedEvent(step=1, message="disk"),
+    j.SpikedEvent(step=1, loss=4.0, median=2.0, limit=2.5),
+    j.DivergedEvent(step=2, cause="nan", seed=1, places=(0, 9), losses=(2.0, None), texts=("a", "b")),
     j.ResumedEvent(step=1, checkpoint="step_1"),
     j.EndedEvent(step=2, reason="finished"),
 ]
@@ -162,3 +164,38 @@ def test_a_long_journal_is_read_in_batches_and_nothing_of_it_is_lost(
 def test_a_step_that_no_number_of_ours_can_hold_is_not_understood_and_kept() -> None:
     event = j.decode(b'{"event":"step","step":100000000000000000000,"loss":1.0,"lr":0.1}')
     assert isinstance(event, j.UnknownEvent) and event.event == "step"
+
+
+def test_a_writer_that_finds_another_s_line_writes_no_more(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    first = j.Journal(path)
+    first.append(j.NotedEvent(step=1, text="mine"))
+    second = j.Journal(path)
+    second.append(j.NotedEvent(step=1, text="theirs"))
+    written = path.read_bytes()
+    for _ in range(2):
+        with pytest.raises(j.JournalTakenError, match=r"another process writes .*journal.jsonl too, so this"):
+            first.append(j.NotedEvent(step=2, text="mine"))
+    assert path.read_bytes() == written
+    second.append(j.NotedEvent(step=2, text="theirs"))
+    assert [event.text for event in j.JournalReader(path).read()] == ["mine", "theirs", "theirs"]
+
+
+def test_a_deleted_journal_is_written_anew_with_all_that_it_held(tmp_path: Path) -> None:
+    path = tmp_path / "run" / "journal.jsonl"
+    path.parent.mkdir()
+    journal = j.Journal(path)
+    journal.append(j.NotedEvent(step=1, text="before"))
+    path.unlink()
+    path.parent.rmdir()
+    assert journal.deleted
+    journal.append(j.NotedEvent(step=2, text="meanwhile"))
+    journal.restore()
+    assert not journal.deleted
+    journal.append(j.NotedEvent(step=3, text="after"))
+    assert [event.text for event in j.JournalReader(path).read()] == ["before", "meanwhile", "after"]
+    path.unlink()
+    path.write_text("another's")
+    with pytest.raises(FileExistsError):
+        journal.restore()
+    assert path.read_text() == "another's"

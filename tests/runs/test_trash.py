@@ -1,5 +1,6 @@
 """Deleting, restoring, renaming and noting: nothing is lost, and never under somebody who trains."""
 
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 
 from nexus_tui.runs.journal import NotedEvent
 from nexus_tui.runs.lock import RunLock, RunLockedError, holder
-from nexus_tui.runs.naming import MoveError, rename, why_not_called
+from nexus_tui.runs.naming import MoveError, new_folder, rename, why_not_called
 from nexus_tui.runs.notes import note
 from nexus_tui.runs.run import Run
 from nexus_tui.runs.store import Runs
@@ -115,3 +116,20 @@ def test_a_note_is_the_journal_s_last_line(writer: Make) -> None:
     (noted,) = [event for event in Run(run.folder).log if isinstance(event, NotedEvent)]
     assert (noted.step, noted.text) == (3, "the knee is here")
     assert holder(run.folder) is None
+
+
+def test_a_new_run_s_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    with new_folder(tmp_path / "run") as folder:
+        (folder / "journal.jsonl").touch()
+        assert not (tmp_path / "run").exists()
+        assert Runs(tmp_path).refresh() == []
+    assert [path.name for path in tmp_path.rglob("*")] == ["run", "journal.jsonl"]
+    with pytest.raises(FileExistsError), new_folder(tmp_path / "run"):
+        pass
+    with pytest.raises(ZeroDivisionError), new_folder(tmp_path / "other"):
+        _ = 1 / 0
+    (left := tmp_path / ".starting-1-2").mkdir()
+    os.utime(left, (0, 0))
+    with new_folder(tmp_path / "third"):
+        pass
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["run", "third"]

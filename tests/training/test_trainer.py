@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -227,22 +228,6 @@ def test_evaluating_saving_and_sampling_between_steps_change_no_loss(
     assert len(busy.checkpoints) > len(quiet.checkpoints)
 
 
-def test_a_loss_that_is_no_number_stops_before_the_update(
-    tmp_path: Path, small: RunConfig, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    backward = Learner._backward
-    monkeypatch.setattr(
-        Learner, "_backward", lambda self, step: float("nan") if step == 6 else backward(self, step)
-    )
-    session = Session.start(tmp_path, small, "run")
-    session.join()
-    run = Run(session.folder)
-    assert run.state == "failed"
-    assert run.step == 5
-    assert "stopped before a harmful update: loss nan" in run.ended.message
-    assert "at step 6; resume from step 4 with a lower rate" in run.ended.message
-
-
 def test_a_full_disk_costs_the_save_and_not_the_training(
     tmp_path: Path, small: RunConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -262,6 +247,30 @@ def test_a_full_disk_costs_the_save_and_not_the_training(
     ]
 
 
+def test_a_run_whose_folder_is_deleted_trains_on_and_is_written_anew(
+    tmp_path: Path, small: RunConfig
+) -> None:
+    undisturbed = trained(tmp_path / "other", small)
+    session = Session.start(tmp_path, small, "run")
+    session.control.request(c.Pause())
+    while b'"act":"pause"' not in (session.folder / "journal.jsonl").read_bytes():
+        time.sleep(0.005)
+    shutil.rmtree(session.folder)
+    session.control.request(c.Continue())
+    session.join()
+    run = Run(session.folder)
+    assert (session.error, run.state, list(run.checkpoints)) == (
+        None,
+        "finished",
+        list(undisturbed.checkpoints),
+    )
+    assert run.steps["loss"].tolist() == undisturbed.steps["loss"].tolist()
+    assert [e.message[:33] for e in run.log if isinstance(e, j.FaultedEvent)] == [
+        "the run's folder was deleted: its"
+    ]
+    assert run.config == undisturbed.config
+
+
 def test_a_second_trainer_is_refused_and_told_who_has_it(tmp_path: Path, small: RunConfig) -> None:
     session = Session.start(tmp_path, small, "run")
     session.control.request(c.Pause())
@@ -272,6 +281,24 @@ def test_a_second_trainer_is_refused_and_told_who_has_it(tmp_path: Path, small: 
     session.stop()
     session.join()
     assert Run(session.folder).state == "stopped"
+
+
+def test_a_trainer_that_finds_anothers_line_in_its_journal_stops_and_writes_no_more(
+    tmp_path: Path, small: RunConfig
+) -> None:
+    """No lock tells of the other: a shared folder whose locks do not work, and a holder taken for dead."""
+    session = Session.start(tmp_path, small, "run")
+    session.control.request(c.Pause())
+    journal = session.folder / "journal.jsonl"
+    while b'"act":"pause"' not in journal.read_bytes():
+        time.sleep(0.005)
+    other = j.Journal(journal)
+    other.append(j.NotedEvent(step=0, text="mine"))
+    written = journal.read_bytes()
+    session.control.request(c.Continue())
+    session.join()
+    assert "another process writes" in session.taken
+    assert journal.read_bytes() == written
 
 
 @pytest.mark.parametrize("name", ["../up", "a/b", "-x", "a\x1b", "n" * 101])
@@ -289,6 +316,24 @@ def test_another_corpus_than_the_runs_is_refused(tmp_path: Path, small: RunConfi
     session.join()
     assert "is not the one this run was trained on" in str(session.error)
     assert Run(session.folder).state == "failed"
+
+
+def test_a_run_killed_after_its_last_save_is_brought_to_its_end(tmp_path: Path, small: RunConfig) -> None:
+    run = trained(tmp_path, small)
+    evaluations = [(e.name, e.loss) for e in run.evaluations]
+    (run.folder / "report.md").unlink()
+    journal = run.folder / "journal.jsonl"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    last = max(number for number, line in enumerate(lines) if b'"event":"saved"' in line)
+    journal.write_bytes(b"".join(lines[: last + 1]))
+    session = Session.resume(run.folder)
+    session.join()
+    again = Run(run.folder)
+    assert (session.error, again.state, again.step) == (None, "finished", 12)
+    assert [(e.name, e.loss) for e in again.evaluations] == evaluations
+    assert (run.folder / "report.md").exists()
+    with pytest.raises(SessionError, match="has finished its 12 steps"):
+        Session.resume(run.folder)
 
 
 def test_a_finished_run_says_so(tmp_path: Path, small: RunConfig) -> None:

@@ -34,7 +34,7 @@ class FakeSession:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.control = Control()
-        self.alive = True
+        self.alive, self.taken = True, ""
         self.asked_to_stop = False
         self._lock = RunLock(folder)
 
@@ -62,6 +62,7 @@ class FakeLauncher(Launcher):
     def __init__(self) -> None:
         self.started: list[tuple[str, list[str], str]] = []
         self.resumed: list[tuple[str, str | int | None]] = []
+        self.scales: list[float | None] = []
         self.failure = ""
         self.session: FakeSession | None = None
         self.warmed = False
@@ -76,8 +77,11 @@ class FakeLauncher(Launcher):
         run = FakeRun(runs_folder / (name or f"{model}-1"), preset=model)
         return self._session(run.folder)
 
-    def resume(self, folder: Path, which: str | int | None = None) -> FakeSession:
+    def resume(
+        self, folder: Path, which: str | int | None = None, rate_scale: float | None = None
+    ) -> FakeSession:
         self.resumed.append((folder.name, which))
+        self.scales.append(rate_scale)
         if self.failure:
             raise LaunchError(self.failure)
         return self._session(folder)

@@ -191,6 +191,25 @@ class FakeRun:
         """Besides steps."""
         self.append(lambda t: j.ActivityEvent(time=t, step=self.step, activity=activity))
 
+    def spike(self, loss: float, median: float) -> None:
+        """The loss of the present step is a spike."""
+        self.append(
+            lambda t: j.SpikedEvent(time=t, step=self.step, loss=loss, median=median, limit=median + 0.5)
+        )
+
+    def diverge(self, checkpoint: str, cause: str = "the loss of step {step:,} is nan") -> None:
+        """Training stops before the next update."""
+        step = self.step + 1
+        told = cause.format(step=step)
+        self.append(
+            lambda t: j.DivergedEvent(
+                time=t, step=step, cause=told, seed=1, places=(512, 90_112), losses=(1.42, 5.21),
+                texts=("ROMEO:\nHe jests at scars", "@@@@ %% 0x00 \x1b[2J"), checkpoint=checkpoint,
+            )
+        )  # fmt: skip
+        where = checkpoint.replace("step_", "step ")
+        self.end("failed", f"stopped before a harmful update: {told}; resume from {where} with a lower rate.")
+
     def end(self, reason: str = "finished", message: str = "") -> None:
         """Training ended."""
         self.append(lambda t: j.EndedEvent(time=t, step=self.step, reason=reason, message=message))

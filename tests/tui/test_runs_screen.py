@@ -184,12 +184,16 @@ async def test_a_run_is_deleted_only_when_that_is_confirmed_and_comes_back(
         await until(pilot, lambda: names(app) == ["nexus-byte-2", "first-try"])
         assert "2 runs moved to runs/.trash" in text(app) and app.view.marked == []
         await press(pilot, "u")
-        await until(pilot, lambda: "bpe-1" in names(app))
+        await until(pilot, lambda: cursor(app) == "bpe-1")
         await press(pilot, "u")
-        await until(pilot, lambda: len(names(app)) == 4)
+        await until(pilot, lambda: cursor(app) == "nexus-byte-1")
         assert not (folder / ".trash").exists()
         await press(pilot, "u")
         assert "Nothing was deleted or renamed" in text(app)
+        await press(pilot, "D")
+        await until(pilot, lambda: "Delete nexus-byte-1?" in text(app))
+        await press(pilot, "enter")  # one answer
+        await until(pilot, lambda: "nexus-byte-1" not in names(app))
     run.release()
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from nexus_tui.runs.report.facts import Facts, facts, forecast_facts
 from nexus_tui.runs.report.markdown import markdown
 from nexus_tui.runs.run import Run
+from nexus_tui.untrusted_files import replace_file
 
 REPORT = "report.md"
 """Its name in a run's folder, where the trainer leaves it."""
@@ -18,10 +19,5 @@ def write_report(run: Run, path: Path | None = None) -> Path:
     Raises OSError if the disk does not take it.
     """
     path = path or run.folder / REPORT
-    temporary = path.with_name(f".writing-{path.name}")
-    try:
-        temporary.write_text(markdown(facts(run)), "utf-8")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    replace_file(path, markdown(facts(run)).encode())
     return path

@@ -94,7 +94,7 @@ def _progress(run: Run) -> tuple[list[Facts], dict[str, str]]:
                 "step": step,
                 "train_loss": _finite(mean),
                 "train_perplexity": _perplexity(mean),
-                "lr": float(rates[row]),
+                "lr": _finite(float(rates[row])),
                 "notes": [{"text": note.text, "rule": note.rule or None} for note in here],
             }
         )
@@ -146,7 +146,7 @@ def _checkpoints(run: Run) -> list[Facts]:
                 "validation_loss": _finite(loss),
                 "validation_perplexity": _perplexity(loss),
                 "bits_per_byte": _finite(evaluation.bits_per_byte) if evaluation else None,
-                "lr": float(rates[here[-1]]) if len(here) else None,
+                "lr": _finite(float(rates[here[-1]])) if len(here) else None,
                 "best": bool(place and place.best),
                 "tied": place.tied if place else None,
                 "new_best": loss < lowest and not averaged,
@@ -201,6 +201,7 @@ def _samples(run: Run) -> list[Facts]:
 
 def _learning_rate(run: Run) -> Facts:
     kept = run.canonical()
+    kept = kept & np.isfinite(run.steps["lr"])
     steps, rates = run.steps["step"][kept], run.steps["lr"][kept]
     if not len(steps):
         return {}
@@ -295,6 +296,11 @@ def _notes(run: Run) -> list[Facts]:
             found.append({"step": event.step, "text": event.text, "kind": "note"})
         elif isinstance(event, j.FaultedEvent):
             found.append({"step": event.step, "text": event.message, "kind": "fault"})
+        elif isinstance(event, j.DivergedEvent):
+            found.append({"step": event.step, "text": f"not trained: {event.cause}", "kind": "fault"})
+        elif isinstance(event, j.SpikedEvent):
+            said = f"the loss jumped to {event.loss:.4f}; the median before it was {event.median:.4f}"
+            found.append({"step": event.step, "text": said, "kind": "fault"})
     return found
 
 

@@ -39,7 +39,7 @@ def _opening(facts: Facts) -> str:
     of = f"step {done} of {planned}" if planned else f"step {done}"
     recorded = "" if facts["kind"] == "run" else f", {escape(facts['kind'])}"
     description = f"\n\n{escape(facts['description'])}" if facts["description"] else ""
-    return f"{facts['state'].capitalize()} at {of}{recorded}. Losses are nats per token.{description}"
+    return f"{escape(facts['state'].capitalize())} at {of}{recorded}. Losses are nats per token.{description}"
 
 
 def _architecture(a: Facts) -> str:

@@ -2,15 +2,19 @@
 
 import threading
 
+import numpy as np
+
 from nexus_tui.runs.fits import Floats, Ints
 
 WIDTH, HEIGHT = 76, 17
+_LARGEST = 1e100
+"""Losses beyond it have no place on an axis: their distances are infinite."""
 _plotext = threading.Lock()  # it draws on one figure per process
 
 
 def trend_chart(steps: Ints, losses: Floats, best: int | None) -> str:
     """Validation loss over steps, [points] each: `●`, and `★` at the best step. Empty below two points."""
-    if len(steps) < 2:
+    if len(steps) < 2 or float(np.abs(losses).max()) > _LARGEST:
         return ""
     import plotext as plt  # slow to import, and needed here alone
 

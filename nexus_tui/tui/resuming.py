@@ -1,0 +1,61 @@
+"""Going on with a run: at once, or, where it stopped before a harmful update, at a rate that is asked for."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from nexus_tui.tui.dialogs import ErrorDialog, lower_rate_dialog
+from nexus_tui.tui.launcher import Launcher, LaunchError
+
+if TYPE_CHECKING:
+    from nexus_tui.runs.journal import DivergedEvent
+    from nexus_tui.runs.run import Run
+    from nexus_tui.tui.app import NexusApp
+
+
+async def resume(app: NexusApp, launcher: Launcher, run: Run, which: str | int | None) -> None:
+    """Go on training from a checkpoint (None: the newest, or the last good one), or say why not."""
+    if reason := app.why_no_resume(run):
+        _refuse(app, run, reason)
+        return
+    diverged = await _diverged(run)
+    if diverged is None:
+        await _begin(app, launcher, run, which, None)
+        return
+    checkpoint = diverged.checkpoint if which is None else str(which)
+
+    def answer(text: str | None) -> None:
+        if text:
+            scale = float(text.replace(",", "."))
+            app.run_worker(_begin(app, launcher, run, checkpoint or None, scale))
+
+    app.push_screen(lower_rate_dialog(run.name, diverged, checkpoint), answer)
+
+
+async def _diverged(run: Run) -> DivergedEvent | None:
+    """Why it stopped, if that was before a harmful update. What is long to read is read in a thread."""
+    if run.state != "failed":
+        return None
+    if not run.is_read:
+        from nexus_tui.runs.run import Run as Reader
+
+        return await asyncio.to_thread(lambda: Reader(run.folder).diverged)
+    return run.diverged
+
+
+async def _begin(
+    app: NexusApp, launcher: Launcher, run: Run, which: str | int | None, scale: float | None
+) -> None:
+    try:
+        if reason := app.why_no_resume(run):  # it may have been begun elsewhere, while the dialog stood
+            raise LaunchError(reason)
+        app.session = await asyncio.to_thread(launcher.resume, run.folder, which, scale)
+        if app.is_running:  # else its screens are being taken down
+            app.show_session()
+    except LaunchError as error:
+        _refuse(app, run, str(error))
+
+
+def _refuse(app: NexusApp, run: Run, reason: str) -> None:
+    app.push_screen(ErrorDialog(f"{run.name} was not resumed", reason))
