@@ -96,7 +96,10 @@ def train(
         overrides = _overrides(settings or [], corpus, steps, seed, holdout)
         return Session.start(root, RunConfig.load(model, overrides), name, launch=launch)
 
-    if status := foreground.detach(begin) if detach else foreground.train_to_the_end(begin, plain=headless):
+    status = foreground.detach(begin) if detach else foreground.train_to_the_end(begin, plain=headless)
+    if launch.size > 1:
+        foreground.leave(status)
+    if status:
         raise typer.Exit(status)
 
 

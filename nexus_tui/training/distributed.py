@@ -59,7 +59,10 @@ class Ranks(Alone):
     def __init__(self, launch: Launch) -> None:
         self.launch, self.size = launch, launch.size
         with together():
-            dist.init_process_group("gloo", timeout=SILENT)
+            store, rank, size = next(dist.rendezvous("env://", timeout=SILENT))  # type: ignore[attr-defined]
+            # The store may be the one of those that were killed, with the addresses of the dead in it.
+            store = dist.PrefixStore(f"start-{launch.restarts}", store)  # type: ignore[attr-defined]
+            dist.init_process_group("gloo", store=store, rank=rank, world_size=size, timeout=SILENT)
             self._orders = dist.new_group(backend="gloo", timeout=PATIENT)
 
     def order(self, order: Order, *values: float) -> None:
@@ -315,7 +318,7 @@ def together() -> Iterator[None]:
         text = str(error)
         if not isinstance(error, dist.DistError) and "gloo" not in text:
             raise
-        reason = re.sub(r"^(\[[^]]*\] )+", "", text.partition("\n")[0]).partition(". ")[0]
+        reason = re.sub(r"\[/?\w[^] ]*/[^]]*\] ", "", text.partition("\n")[0]).partition(". ")[0]
         raise RankError(
             f"another process of this training has gone or does not answer ({reason}); what was saved is "
             "whole: start them again with --resume."
