@@ -63,6 +63,12 @@ def _obey(ranks: Ranks) -> None:
                 return
 
 
+def obedient(config: RunConfig) -> RunConfig:
+    """The configuration of those who do not decide: process 0, which knows all losses, sees the spikes."""
+    spike = config.spike.model_copy(update={"action": "ignore"})
+    return config.model_copy(update={"spike": spike})
+
+
 class Follower:
     """What such a process has: a learner, and the windows that it scores its part of."""
 
@@ -77,7 +83,7 @@ class Follower:
         with self._telling():
             if (theirs := told["made_by"]) != (ours := made_by()):
                 raise ValueError(f"it has {ours} where process 0 has {theirs}")
-            config = RunConfig.check(told["config"], "what process 0 tells")
+            config = obedient(RunConfig.check(told["config"], "what process 0 tells"))
             corpus = load_corpus(config.data.corpus, config.data.field)
             if corpus.sha256 != told["corpus"]:
                 raise ValueError(f"it reads another text than process 0 as {config.data.corpus}")

@@ -20,6 +20,7 @@ from nexus_tui.runs import journal as j
 from nexus_tui.runs.run import Run
 from nexus_tui.training import control as c
 from nexus_tui.training.distributed import RankError, together
+from nexus_tui.training.follower import obedient
 from nexus_tui.training.launch import Launch, LaunchError, launched, require_share
 from nexus_tui.training.masks import Stream
 from nexus_tui.training.optimizer import local, own
@@ -79,6 +80,14 @@ def test_a_sharded_parameter_takes_its_rows_of_a_whole_tensor(size: int, parts: 
     assert torch.equal(torch.cat(taken), whole)
     assert own(whole, torch.nn.Parameter(whole)) is whole
     assert local(whole) is whole
+
+
+def test_only_process_0_judges_losses(small: RunConfig) -> None:
+    """Another one, resumed, does not know those before: it would refuse an update that process 0 makes."""
+    assert small.spike.action != "ignore"
+    followed = obedient(small)
+    assert followed.spike.action == "ignore"
+    assert followed.model_copy(update={"spike": small.spike}) == small
 
 
 def test_a_process_that_has_gone_is_said_in_one_sentence() -> None:
