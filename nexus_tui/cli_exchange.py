@@ -11,22 +11,67 @@ from nexus_tui.cli_options import RunsOption
 app = typer.Typer()
 
 
-@app.command(epilog="Example: nexus-tui export nexus-byte-1:best my-model --dtype bfloat16")
+_ENDINGS = {".csv": "csv", ".parquet": "parquet", ".gguf": "gguf"}
+
+
+@app.command(
+    epilog="Example: nexus-tui export nexus-byte-1:best my-model · nexus-tui export nexus-byte-1 --to csv"
+)
 def export(
     run: Annotated[
         str,
-        typer.Argument(metavar="RUN[:STEP]", help="RUN alone means its true best.", show_default=False),
+        typer.Argument(metavar="RUN[:STEP]", help="Of a model: RUN alone means its true best."),
     ],
     place: Annotated[
-        Path, typer.Argument(metavar="DIR", help="What to write; it must be new.", show_default=False)
-    ],
+        Path | None,
+        typer.Argument(
+            metavar="[PLACE]",
+            help="A new folder or file. Without one csv is printed, tensorboard kept in the run's folder.",
+            show_default=False,
+        ),
+    ] = None,
+    to: Annotated[
+        str,
+        typer.Option(
+            metavar="FORMAT",
+            help="huggingface, gguf: the model; csv, parquet, tensorboard: the record (default: by PLACE).",
+        ),
+    ] = "",
     dtype: Annotated[
-        str, typer.Option(metavar="float32|bfloat16|float16", help="What the weights are rounded to.")
+        str, typer.Option(metavar="float32|bfloat16|float16", help="What a model's weights are rounded to.")
     ] = "float32",
     replace: Annotated[bool, typer.Option("--replace", help="An earlier export may be replaced.")] = False,
     runs: RunsOption = None,
 ) -> None:
-    """Write a checkpoint for other tools: a Hugging Face model folder."""
+    """Write a checkpoint, or the record of a run, for other tools."""
+    from nexus_tui.exchange.place import ExchangeError
+    from nexus_tui.exchange.records import RECORDS
+
+    to = to or _ENDINGS.get(place.suffix.lower() if place else "", "huggingface")
+    if to in RECORDS:
+        _export_record(run, to, place, replace, runs)
+    elif to not in ("huggingface", "gguf"):
+        raise ExchangeError(f"--to {to}: choose huggingface, gguf, {', '.join(RECORDS)}.")
+    elif place is None:
+        raise ExchangeError(f"--to {to}: name what to write, as in `nexus-tui export {run} my-model`.")
+    else:
+        _export_model(run, to, place, dtype, replace, runs)
+
+
+def _export_record(run: str, to: str, place: Path | None, replace: bool, runs: Path | None) -> None:
+    from nexus_tui.exchange.records import export_record
+    from nexus_tui.interop.opening import all_runs
+    from nexus_tui.runs.store import runs_folder
+
+    found = all_runs(runs_folder(runs)).find(run)
+    written = export_record(found, to, place, replace=replace)
+    if isinstance(written, str):
+        sys.stdout.write(written)
+    else:
+        print(f"{found.name} is in {written}.")
+
+
+def _export_model(run: str, to: str, place: Path, dtype: str, replace: bool, runs: Path | None) -> None:
     from nexus_tui.exchange.folder import DTYPES, export_folder
     from nexus_tui.exchange.place import ExchangeError
     from nexus_tui.interop.opening import all_runs
@@ -35,6 +80,14 @@ def export(
     if dtype not in DTYPES:
         raise ExchangeError(f"--dtype {dtype}: choose one of {', '.join(DTYPES)}.")
     opened, checkpoint = resolve(all_runs(runs_folder(runs)), run)
+    if to == "gguf":
+        from nexus_tui.exchange.gguf_file import export_gguf
+
+        export_gguf(opened, checkpoint, place, dtype, replace=replace)
+        print(f"{opened.name}:{checkpoint.name} is in {place}, in {dtype}.")
+        return
+    if dtype != "float32":
+        print("scoring the rounded weights on the validation text …", file=sys.stderr)
     written = export_folder(opened, checkpoint, place, dtype, replace=replace)
     print(f"{opened.name}:{checkpoint.name} is in {place}, in {written.dtype}.")
     if rounded := written.rounded:
@@ -63,6 +116,8 @@ def import_(
     from nexus_tui.runs import truth
     from nexus_tui.runs.store import runs_folder
 
+    if corpus:
+        print(f"scoring it on the validation part of {corpus} …", file=sys.stderr)
     run = import_folder(folder, runs_folder(runs), name, corpus=corpus, settings=settings or [])
     parameters = run.started.parameters if run.started else 0
     best = truth.best(run)

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,6 +12,7 @@ from nexus_tui.cli_options import JsonOption, RunArgument, RunsOption
 from nexus_tui.untrusted import visible
 
 if TYPE_CHECKING:
+    from nexus_tui.exchange.mirror import Mirror
     from nexus_tui.runs.store import Runs
     from nexus_tui.training.session import Session
 
@@ -55,6 +57,10 @@ def train(
         bool, typer.Option("--shard", help="Under torchrun: divide the model among the processes (FSDP2).")
     ] = False,
     headless: Annotated[bool, typer.Option("--headless", help="Plain lines on a terminal, too.")] = False,
+    logs: Annotated[
+        list[str] | None,
+        typer.Option("--log", metavar="tensorboard|wandb", help="Keep such a log, too, in the run's folder."),
+    ] = None,
     runs: RunsOption = None,
 ) -> None:
     """Train without a screen: a progress bar on a terminal, plain lines elsewhere. Ctrl-C saves and stops.
@@ -62,8 +68,11 @@ def train(
     With --resume, --steps says how far to go instead of what was planned. Under torchrun all processes train
     one run together: torchrun --nproc-per-node 2 -m nexus_tui train --name NAME.
     """
+    from nexus_tui.exchange.tools import check
     from nexus_tui.training.launch import LaunchError, launched
 
+    for tool in logs or []:
+        check(tool)
     launch = launched(shard)
     if launch.size > 1 and detach:
         raise LaunchError("--detach is for one process; torchrun keeps its processes together.")
@@ -96,7 +105,25 @@ def train(
         overrides = _overrides(settings or [], corpus, steps, seed, holdout)
         return Session.start(root, RunConfig.load(model, overrides), name, launch=launch)
 
-    status = foreground.detach(begin) if detach else foreground.train_to_the_end(begin, plain=headless)
+    mirrors: list[Mirror] = []
+
+    def mirrored() -> "Session":
+        from nexus_tui.exchange.mirror import Mirror
+
+        session = begin()
+        mirrors.extend(Mirror(session, tool) for tool in dict.fromkeys(logs or []))
+        return session
+
+    def last() -> None:
+        for mirror in mirrors:
+            mirror.join()
+            if mirror.failure:
+                print(f"nexus-tui: {mirror.failure}", file=sys.stderr)
+
+    if detach:
+        status = foreground.detach(mirrored, last)
+    else:
+        status = foreground.train_to_the_end(mirrored, plain=headless, last=last)
     if launch.size > 1:
         foreground.leave(status)
     if status:

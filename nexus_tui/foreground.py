@@ -64,10 +64,10 @@ def open_app(folder: Path | None = None, sampling_share: float | None = None) ->
     return nexus.return_code or 0
 
 
-def detach(begin: Callable[[], Any]) -> int:
+def detach(begin: Callable[[], Any], last: Callable[[], None] | None = None) -> int:
     """Begin a session in a process of its own, of no terminal, and say its name. Returns the exit status.
 
-    Call it before anything has made a thread: a fork copies none.
+    `last` is called there when it has ended. Call it before anything has made a thread: a fork copies none.
     """
     told, tell = os.pipe()
     process = os.fork()
@@ -75,7 +75,7 @@ def detach(begin: Callable[[], Any]) -> int:
         os.close(told)
         os.setsid()
         silence()
-        os._exit(_detached(begin, tell))
+        os._exit(_detached(begin, tell, last))
     os.close(tell)
     with open(told, encoding="utf-8") as answer:  # noqa: PTH123 (a descriptor)
         status, _, words = answer.read().partition(" ")
@@ -86,7 +86,7 @@ def detach(begin: Callable[[], Any]) -> int:
     return 0
 
 
-def _detached(begin: Callable[[], Any], tell: int) -> int:
+def _detached(begin: Callable[[], Any], tell: int, last: Callable[[], None] | None) -> int:
     """Train in the process that `detach` made; says in `tell` how it began."""
 
     def announced() -> Any:
@@ -96,17 +96,19 @@ def _detached(begin: Callable[[], Any], tell: int) -> int:
         return session
 
     try:
-        return train_to_the_end(announced)
+        return train_to_the_end(announced, last=last)
     except Exception as error:
         with suppress(OSError):  # it has begun: the journal says how it ended
             os.write(tell, f"{_status(error)} {error}".encode())
         return WORK_FAILED
 
 
-def train_to_the_end(begin: Callable[[], Any], *, plain: bool = False) -> int:
+def train_to_the_end(
+    begin: Callable[[], Any], *, plain: bool = False, last: Callable[[], None] | None = None
+) -> int:
     """Begin a session and print its progress to its end. Returns the exit status.
 
-    On a terminal with a bar, unless it is to be `plain`.
+    On a terminal with a bar, unless it is to be `plain`. `last` is called when it has ended.
 
     Ctrl-C and SIGTERM ask it to save and stop, SIGUSR1 to save and go on; a terminal that hangs up ends the
     printing and nothing else. Signals come by a handler and not as KeyboardInterrupt, which could strike
@@ -139,6 +141,8 @@ def train_to_the_end(begin: Callable[[], Any], *, plain: bool = False) -> int:
         if signals:
             sessions[0].stop()
         ended = _followed(sessions[0], plain)
+        if last:
+            last()
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
