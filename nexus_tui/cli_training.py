@@ -1,8 +1,8 @@
 """The command that trains without a screen, and the one that shows what a step learns from."""
 
 import json
-from pathlib import Path
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
