@@ -5,13 +5,16 @@ process calls. A line is an act of `control`, or `hello`; the answer comes when 
 """
 
 import contextlib
+import math
 import os
 import socket
 import stat
 import struct
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,9 +26,12 @@ FOLDER, SOCKET = "control", "socket"
 MAX_LINE = 16_384
 """Bytes of one message; a longer one ends the connection."""
 MAX_CALLERS = 32
+"""At once; one more, and who has said nothing for the longest is hung up on: nobody keeps others out."""
 ROOT = 0
 WAIT = 60.0
 """Seconds within which a trainer carries out what it is asked for, or the answer says that it has not yet."""
+_UNREAD = struct.pack("ll", 5, 0)
+"""Seconds and microseconds after which who does not read its answers is hung up on."""
 _LONGEST = 100
 """Bytes that a socket's path may have, with some room: Linux allows 107."""
 
@@ -68,13 +74,23 @@ def _decoded(line: bytes, kind: Any) -> Any:
         raise ValueError(str(error)[:200]) from None
 
 
+@dataclass
+class _Caller:
+    """Somebody connected."""
+
+    who: str = ""
+    heard: float = field(default_factory=time.monotonic)
+    """When its last line came, or it did; infinite while it is being answered."""
+
+
 class Channel:
     """Takes wishes for a trainer from other processes until `close`. Raises OSError without a socket."""
 
     def __init__(self, run: Path, control: Control) -> None:
         self._control = control
         self._folder = run / FOLDER
-        self._callers: dict[socket.socket, str] = {}
+        self._callers: dict[socket.socket, _Caller] = {}
+        self._closed = False
         _make_private(self._folder)
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
@@ -88,11 +104,12 @@ class Channel:
         except OSError:
             self._socket.close()
             raise
-        self._socket.listen(8)
+        self._socket.listen(4 * MAX_CALLERS)
         threading.Thread(target=self._accept, name="control", daemon=True).start()
 
     def close(self) -> None:
         """Let nobody in any more, and take the socket away."""
+        self._closed = True
         for one in [self._socket, *self._callers]:
             with contextlib.suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)
@@ -105,32 +122,50 @@ class Channel:
         while True:
             try:
                 caller, _ = self._socket.accept()
-            except OSError:  # closed
-                return
-            if len(self._callers) >= MAX_CALLERS or not _is_ours(caller):
+            except OSError:
+                if self._closed:
+                    return
+                time.sleep(0.1)  # too many files are open, say
+                continue
+            if not _is_ours(caller):
                 caller.close()
                 continue
-            self._callers[caller] = ""
+            if len(self._callers) >= MAX_CALLERS:
+                self._hang_up_on_the_silent()
+            caller.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _UNREAD)
+            self._callers[caller] = _Caller()
             threading.Thread(target=self._serve, args=(caller,), name="caller", daemon=True).start()
 
+    def _hang_up_on_the_silent(self) -> None:
+        callers = self._callers.copy()
+        silent = min(callers, key=lambda one: callers[one].heard)
+        self._callers.pop(silent, None)
+        with contextlib.suppress(OSError):
+            silent.shutdown(socket.SHUT_RDWR)  # its thread closes it
+
     def _serve(self, caller: socket.socket) -> None:
+        said = self._callers.get(caller, _Caller())
         try:
             with caller, caller.makefile("rb") as lines:
                 while (line := lines.readline(MAX_LINE + 1)) and len(line) <= MAX_LINE:
-                    caller.sendall(msgspec.json.encode(self._answer(caller, line)) + b"\n")
+                    said.heard = math.inf
+                    caller.sendall(msgspec.json.encode(self._answer(caller, said, line)) + b"\n")
+                    said.heard = time.monotonic()
         except OSError:
             pass  # it hung up
         finally:
             self._callers.pop(caller, None)
 
-    def _answer(self, caller: socket.socket, line: bytes) -> Reply:
+    def _answer(self, caller: socket.socket, said: _Caller, line: bytes) -> Reply:
         try:
             asked = read_wish(line)
         except ValueError as error:
             return Reply(error=f"that is no wish: {error}.")
         if isinstance(asked, Hello):
-            self._callers[caller] = asked.who
-            others = [who for other, who in self._callers.copy().items() if who and other is not caller]
+            said.who = asked.who
+            others = [
+                one.who for other, one in self._callers.copy().items() if one.who and other is not caller
+            ]
             return Reply(looking=tuple(others))
         wish = self._control.request(asked)
         if not wish.wait(WAIT):

@@ -5,6 +5,7 @@ import getpass
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable
 
 import msgspec
@@ -110,11 +111,23 @@ def _connection(run: Run) -> socket.socket:
     try:
         connection.settimeout(2.0)
         with address(run.folder / FOLDER) as where:
-            connection.connect(where)
+            _connect(connection, where)
     except OSError as error:
         connection.close()
         raise RemoteError(f"the trainer of {run.name} does not answer ({error.strerror}).") from None
     return connection
+
+
+def _connect(connection: socket.socket, where: str) -> None:
+    """Connect, also where so many do that there is no room for a moment. Raises OSError."""
+    end = time.monotonic() + 2.0
+    while True:
+        try:
+            return connection.connect(where)
+        except BlockingIOError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.02)
 
 
 def _exchange(connection: socket.socket, act: Act, timeout: float, name: str) -> Reply:

@@ -12,7 +12,7 @@ from nexus_tui.runs.journal import Journal
 from nexus_tui.runs.lock import RunLock
 from nexus_tui.runs.run import Run
 from nexus_tui.training import control as c
-from nexus_tui.training.channel import FOLDER, MAX_LINE, SOCKET, Channel, Reply, address
+from nexus_tui.training.channel import FOLDER, MAX_CALLERS, MAX_LINE, SOCKET, Channel, Reply, address
 from nexus_tui.training.remote import Presence, RemoteControl, RemoteError, ask
 
 
@@ -125,6 +125,21 @@ def test_another_users_process_is_hung_up_on(trained: Trained, monkeypatch: pyte
         monkeypatch.setattr("nexus_tui.training.channel.ROOT", own + 2)
     assert trained.say(b'{"act":"pause"}') is None
     assert not trained.taken
+
+
+def test_those_who_say_nothing_or_half_a_message_keep_nobody_out(trained: Trained) -> None:
+    before = threading.active_count()
+    silent = [socket.socket(socket.AF_UNIX) for _ in range(3 * MAX_CALLERS)]
+    with address(trained.run.folder / FOLDER) as where:
+        for number, one in enumerate(silent):
+            one.connect(where)
+            one.sendall(b'{"act":' if number % 2 else b"")
+        assert ask(trained.run, c.Save()).step == 7
+    assert threading.active_count() - before <= MAX_CALLERS + 2
+    silent[0].settimeout(5)
+    assert silent[0].recv(1) == b""
+    for one in silent:
+        one.close()
 
 
 def test_a_folder_that_is_a_link_is_not_entered(tmp_path: Path) -> None:
