@@ -1,10 +1,10 @@
 """What equal time buys: bits per byte of runs after so many minutes of training on this machine.
 
-The runs are on record in benchmarks/runs: the tuned byte and BPE models, and a plain GPT of their size over
-bytes (tools/train_gpt.py), with the better of two recipes that were tried for it; and, as `…-start`, their
-first minutes once more, evaluated within it. How long a step takes is measured here, all three in turn, and
-not taken from the record: a loss at a step does not depend on what else a machine had to do. Evaluations,
-some seconds each, are not counted.
+The runs are on record: the tuned byte and BPE models in models/, and in benchmarks/runs a plain GPT of their
+size over bytes (tools/train_gpt.py), with the better of two recipes that were tried for it; and there, as
+`…-start`, the first minutes of all three once more, evaluated within them. How long a step takes is measured
+here, all three in turn, and not taken from the record: a loss at a step does not depend on what else a
+machine had to do. Evaluations, some seconds each, are not counted.
 """
 
 import argparse
@@ -20,6 +20,7 @@ from nexus_tui.runs.run import Run
 from nexus_tui.training.learner import Learner
 
 RUNS = Path(__file__).parent / "runs"
+SHIPPED = Path(__file__).parents[1] / "models"
 NAMES = ("nexus-byte-tuned", "nexus-bpe-tuned", "gpt")
 MINUTES = (1, 5, 15, 45)
 
@@ -53,7 +54,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--repetitions", type=int, default=10)
     arguments = parser.parse_args()
-    runs = {name: Run.open(RUNS / name) for name in NAMES}
+    runs = {name: Run.open((RUNS if name == "gpt" else SHIPPED) / name) for name in NAMES}
     learners = {name: learner(run) for name, run in runs.items()}
     timings = in_turn({name: one.advance for name, one in learners.items()}, arguments.repetitions, warm_up=2)
     print(table(timings, "tokens", 2048))

@@ -2,7 +2,6 @@
 
 import json
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,6 +12,7 @@ from nexus_tui.untrusted import visible
 
 if TYPE_CHECKING:
     from nexus_tui.exchange.mirror import Mirror
+    from nexus_tui.runs.run import Run
     from nexus_tui.runs.store import Runs
     from nexus_tui.training.session import Session
 
@@ -65,8 +65,9 @@ def train(
 ) -> None:
     """Train without a screen: a progress bar on a terminal, plain lines elsewhere. Ctrl-C saves and stops.
 
-    With --resume, --steps says how far to go instead of what was planned. Under torchrun all processes train
-    one run together: torchrun --nproc-per-node 2 -m nexus_tui train --name NAME.
+    With --resume, --steps says how far to go instead of what was planned. A run that came with the program
+    goes on in a new one (--name), which begins with its record. Under torchrun all processes train one run
+    together: torchrun --nproc-per-node 2 -m nexus_tui train --name NAME.
     """
     from nexus_tui.exchange.tools import check
     from nexus_tui.training.launch import LaunchError, launched
@@ -98,10 +99,12 @@ def train(
         if launch.restarts and (root / name / "journal.jsonl").is_file() and name:
             return Session.resume(root / name, launch=launch)
         if resume:
-            folder, named = _run_and_step(Runs(root), resume)
+            run, named = _run_and_step(Runs(root), resume)
             which = None if launch.restarts else from_step or named or None
             scale = None if launch.restarts else rate_scale
-            return Session.resume(folder, which, steps, scale, launch)
+            if run.kind == "recorded":
+                return Session.branch(run, root, which, steps, name, scale, launch)
+            return Session.resume(run.folder, which, steps, scale, launch)
         overrides = _overrides(settings or [], corpus, steps, seed, holdout)
         return Session.start(root, RunConfig.load(model, overrides), name, launch=launch)
 
@@ -154,17 +157,17 @@ def batch(
         print(f"{window.place:>12,}  {visible(window.text.replace(NEWLINE, '␊'))}")
 
 
-def _run_and_step(runs: "Runs", reference: str) -> tuple[Path, str]:
-    """RUN or RUN:STEP as the run's folder and the checkpoint that is named. Raises RunError."""
+def _run_and_step(runs: "Runs", reference: str) -> tuple["Run", str]:
+    """RUN or RUN:STEP as the run and the checkpoint that is named. Raises RunError."""
     from nexus_tui.runs.run import RunError
 
     try:
-        return runs.find(reference).folder, ""
+        return runs.find(reference), ""
     except RunError:
         name, _, step = reference.rpartition(":")
         if not name:
             raise
-        return runs.find(name).folder, step
+        return runs.find(name), step
 
 
 def _overrides(settings: list[str], corpus: str, steps: int, seed: int, holdout: float) -> list[str]:

@@ -27,6 +27,21 @@ def resource(*parts: str) -> Path:
     return path
 
 
+def record_folders() -> list[Path]:
+    """The folders of runs that come with the program: those of models with weights, then mere records.
+
+    Either by name. Raises FileNotFoundError if the installation lacks them.
+    """
+    with_weights = sorted(path for path in resource("models").iterdir() if path.is_dir())
+    return [*with_weights, *sorted(resource("assets", "runs").iterdir())]
+
+
+def is_shipped(path: Path) -> bool:
+    """Whether a file or folder came with the program: nothing is written there, even where that could be."""
+    places = (_root() / "models", _root() / "assets")
+    return any(path.resolve().is_relative_to(place) for place in places)
+
+
 def model_files() -> dict[str, Path]:
     """The shipped models: path of each TOML by the model's name, sorted by name."""
     files = resource("models").glob("*.toml")

@@ -87,6 +87,8 @@ def test_other_tools_and_recorded_runs_are_listed_with_their_kind(folder: Path) 
     assert kinds == {
         "run": "run",
         "table": "table",
+        "nexus-bpe-tuned": "recorded",
+        "nexus-byte-tuned": "recorded",
         "nexus-byte": "recorded",
         "shakespeare-byte": "recorded",
         "shakespeare-bpe": "recorded",

@@ -1,5 +1,7 @@
 """Results beside the evaluations, so that nothing is computed twice: runs/<run>/evaluations/analysis/.
 
+Those of a run that came with the program are in the user's cache.
+
 A result is of one model, one validation text and one version of the computation. All three are in the key,
 the key is in the file, and a file that is not exactly what its key says is no result: it is computed anew.
 """
@@ -19,7 +21,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+import platformdirs
 
+from nexus_tui.resources import is_shipped
 from nexus_tui.runs.arrays import read_npy
 from nexus_tui.runs.checkpoints import WEIGHTS, Checkpoint
 from nexus_tui.untrusted_files import own_folder
@@ -78,8 +82,15 @@ def entry(folder: Path, kind: str, version: int, weights: str, protocol: str) ->
     """
     # A journal may hold any text as its protocol; only what the program writes itself names a file.
     short = protocol if _PROTOCOL.fullmatch(protocol) else hashlib.sha256(protocol.encode()).hexdigest()[:16]
-    path = folder / "evaluations" / FOLDER / f"{kind}-{weights[:16]}-{short}.npz"
-    return Entry(path, f"{kind} {version} {weights} {protocol}")
+    file = f"{kind}-{weights[:16]}-{short}.npz"
+    return Entry(_place(folder) / file, f"{kind} {version} {weights} {protocol}")
+
+
+def _place(folder: Path) -> Path:
+    """Where a run's results are kept; those of one that came with the program in the user's cache."""
+    if is_shipped(folder):
+        return platformdirs.user_cache_path("nexus-tui") / FOLDER / folder.name
+    return folder / "evaluations" / FOLDER
 
 
 def weights_key(checkpoint: Checkpoint) -> str:

@@ -20,6 +20,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, NamedTuple, cast, get_args
 
 import numpy as np
@@ -160,7 +161,7 @@ def _tensors(a: Subject, b: Subject) -> Iterator[tuple[str, Floats, Floats]]:
         checkpoint.verify(WEIGHTS)
         paths.append(checkpoint.path / WEIGHTS)
     try:
-        with safe_open(paths[0], "numpy") as of_a, safe_open(paths[1], "numpy") as of_b:
+        with _opened(paths[0]) as of_a, _opened(paths[1]) as of_b:
             _require_alike(a, b, _shapes(of_a), _shapes(of_b))
             for name in sorted(of_a.keys()):
                 yield name, _flat(of_a, name), _flat(of_b, name)
@@ -168,8 +169,17 @@ def _tensors(a: Subject, b: Subject) -> Iterator[tuple[str, Floats, Floats]]:
         raise RunError(f"the weights of {a.label} or {b.label} cannot be read: {error}.") from None
 
 
+def _opened(path: Path) -> Any:
+    """A file of weights, opened for numpy; where that lacks a type, for torch, which takes long to import."""
+    with safe_open(path, "numpy") as stored:
+        foreign = any(stored.get_slice(name).get_dtype() == "BF16" for name in stored.keys())  # noqa: SIM118
+    return safe_open(path, "pt" if foreign else "numpy")
+
+
 def _flat(stored: Any, name: str) -> Floats:
-    return np.asarray(stored.get_tensor(name), np.float64).reshape(-1)
+    values = stored.get_tensor(name)
+    values = values if isinstance(values, np.ndarray) else values.double().numpy()
+    return np.asarray(values, np.float64).reshape(-1)
 
 
 def _shapes(stored: Any) -> dict[str, list[int]]:

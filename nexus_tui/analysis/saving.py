@@ -38,6 +38,10 @@ def save_average(run: Run, average: Average, name: str = "") -> Checkpoint:
     is damaged. Nothing is left behind then.
     """
     folder = run.folder
+    if run.kind == "recorded":
+        raise RunError(
+            f"{run.name} is a record, and nothing is added to it: go on from it in a run of your own."
+        )
     if run.kind != "run" or folder.resolve() not in {s.run.folder.resolve() for s in average.subjects}:
         names = ", ".join(dict.fromkeys(subject.run.name for subject in average.subjects))
         raise RunError(f"{run.name} has no part in this average: save it in one that has, as in {names}.")

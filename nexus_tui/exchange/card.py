@@ -40,9 +40,7 @@ def card(subject: Subject, model: JambaConfig, rounded: Rounded | None = None) -
         f"## Limits\n\n{_limits(subject)}",
     ]
     if recipe := _recipe(subject.run.config):
-        parts.append(
-            f"## Recipe\n\n`run.toml` of [nexus-tui](https://pypi.org/project/nexus-tui/):\n\n{recipe}"
-        )
+        parts.append(f"## Recipe\n\nnexus-tui's `run.toml`:\n\n{recipe}")
     return "\n\n".join(parts) + "\n"
 
 
@@ -140,11 +138,11 @@ def _choice(subject: Subject) -> str:
     )
     if own.best:
         ties = [ranked.evaluation.title for ranked in ranking if ranked.tied]
-        apart = f" A paired test over windows cannot tell it from {', '.join(ties)}." if ties else ""
+        apart = f"A paired test over windows cannot tell it from {', '.join(ties)}." if ties else ""
         return (
             f"It has the lowest validation loss of the {lowest}, over every branch of the training. The loss "
-            f"above chose it, so it is a little better than a new text would say.{_plain(apart)}"
-        )
+            f"above chose it, so it is a little better than a new text would say. {_plain(apart)}"
+        ).rstrip()
     tied = "; a paired test over windows cannot tell the two apart" if own.tied else ""
     return (
         f"Somebody named it. The lowest validation loss of the {lowest} has {_plain(best.evaluation.title)}, "

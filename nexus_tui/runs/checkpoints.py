@@ -26,6 +26,7 @@ from nexus_tui.untrusted_files import is_plain_name, open_regular, own_folder, r
 MANIFEST = "manifest.json"
 WEIGHTS = "model.safetensors"
 OPTIMIZER = "optimizer.safetensors"
+STATE = "state.json"
 _UNFINISHED = ".writing-"
 
 
@@ -73,6 +74,11 @@ class Checkpoint:
     def resumable(self) -> bool:
         """Whether the optimizer's state is still there."""
         return OPTIMIZER in self.files
+
+    @property
+    def weights_alone(self) -> bool:
+        """Whether it is a model and no more, such as one that comes with the program."""
+        return OPTIMIZER not in self.files and STATE not in self.files
 
     def verify(self, *names: str) -> None:
         """Hash files (default: all) against the manifest. Raises CheckpointError naming one that differs."""

@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from nexus_tui.resources import resource
+from nexus_tui.resources import record_folders
 from nexus_tui.runs import truth
 from nexus_tui.runs.checkpoints import Checkpoint
 from nexus_tui.runs.reading import JOURNAL
@@ -121,10 +121,9 @@ class Runs:
         return True
 
     def shipped(self) -> list[Run]:
-        """The recorded runs that come with the program."""
+        """The recorded runs that come with the program, those with weights first."""
         with contextlib.suppress(FileNotFoundError):
-            folders = sorted(resource("assets", "runs").iterdir())
-            return [Run(folder) for folder in folders if (folder / JOURNAL).is_file()]
+            return [Run(folder) for folder in record_folders() if (folder / JOURNAL).is_file()]
         return []
 
     def find(self, name: str) -> Run:
@@ -184,9 +183,9 @@ def resolve(runs: Runs, reference: str) -> tuple[Run, Checkpoint]:
             f"{run.name} is a {run.kind} run to look at, whose weights this program does not read; "
             "name a run of your own, see `nexus-tui runs`."
         )
-    if run.kind == "recorded":
+    if run.kind == "recorded" and not run.checkpoints:
         raise RunError(
-            f"{run.name} is a record without weights; name a run of your own, see `nexus-tui runs`."
+            f"{run.name} is a record without weights; name a run that has them, see `nexus-tui runs`."
         )
     if run.kind == "loop":
         raise RunError(

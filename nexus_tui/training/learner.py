@@ -17,7 +17,7 @@ from nexus_tui.data.windows import Windows
 from nexus_tui.lm.hybrid import HybridLM
 from nexus_tui.lm.layers import Dropout
 from nexus_tui.lm.pretrained import load_model, save_model
-from nexus_tui.runs.checkpoints import OPTIMIZER, Checkpoint, CheckpointError
+from nexus_tui.runs.checkpoints import OPTIMIZER, STATE, Checkpoint, CheckpointError
 from nexus_tui.training.health import DivergedError, Spike, SpikeWatch, unsound
 from nexus_tui.training.masks import RowDropout, Stream
 from nexus_tui.training.optimizer import adamw, load_parameters, load_state_tensors, local, read_state_tensors
@@ -25,7 +25,6 @@ from nexus_tui.training.ranks import Alone
 from nexus_tui.training.schedule import learning_rate
 from nexus_tui.untrusted_files import read_file
 
-STATE = "state.json"
 TOKENIZER = "tokenizer.json"
 
 
@@ -186,24 +185,33 @@ class Learner:
         (folder / STATE).write_text(json.dumps(state) + "\n")
 
     def load(self, checkpoint: Checkpoint) -> None:
-        """Go on from a checkpoint. Raises CheckpointError if it is damaged or not of this configuration."""
-        if not checkpoint.resumable:
+        """Go on from a checkpoint; from weights alone, with an optimizer that has seen nothing yet.
+
+        Raises CheckpointError if it is damaged or not of this configuration.
+        """
+        if not (checkpoint.resumable or checkpoint.weights_alone):
             raise CheckpointError(f"{checkpoint.path} has no {OPTIMIZER}; resume from another checkpoint.")
         checkpoint.verify()
         try:
-            state = read_state(checkpoint.path / STATE)
             loaded = load_model(checkpoint.path)
             if loaded.config != self.config.model:
                 raise ValueError("its architecture is not the run's")
             if found := unsound(loaded.named_parameters()):
                 raise ValueError(f"its {found}; resume from an earlier checkpoint")
-            tensors = read_state_tensors(self.model, checkpoint.path / OPTIMIZER)
-            if found := unsound(tensors.items()):
-                raise ValueError(f"its optimizer's {found}; resume from an earlier checkpoint")
             load_parameters(self.model, loaded)
-            load_state_tensors(self.model, self.optimizer, tensors)
-            self.step, self.rate_scale = state.step, state.rate_scale
-            self.total = state.planned_steps or self.total
+            if checkpoint.weights_alone:
+                self.step = checkpoint.step
+            else:
+                self._load_state(checkpoint)
         except (OSError, ValueError) as error:
             raise CheckpointError(f"{checkpoint.path} cannot be resumed from: {error}") from error
         self.ranks.loaded()
+
+    def _load_state(self, checkpoint: Checkpoint) -> None:
+        state = read_state(checkpoint.path / STATE)
+        tensors = read_state_tensors(self.model, checkpoint.path / OPTIMIZER)
+        if found := unsound(tensors.items()):
+            raise ValueError(f"its optimizer's {found}; resume from an earlier checkpoint")
+        load_state_tensors(self.model, self.optimizer, tensors)
+        self.step, self.rate_scale = state.step, state.rate_scale
+        self.total = state.planned_steps or self.total

@@ -12,6 +12,7 @@ from nexus_tui.runs.journal import Journal, JournalTakenError
 from nexus_tui.runs.lock import BEAT, RunLock
 from nexus_tui.runs.naming import NAME, new_folder
 from nexus_tui.runs.run import Run, RunError
+from nexus_tui.training.branching import adopt
 from nexus_tui.training.channel import Channel
 from nexus_tui.training.control import Control, Plan, Save, ScaleRate, Stop
 from nexus_tui.training.launch import Launch, require_share
@@ -72,20 +73,16 @@ class Session:
         `launch` says how many processes train together, of which this is the first.
         Raises SessionError, LaunchError.
         """
-        if name and not NAME.fullmatch(name):
-            raise SessionError(f"{name!r} cannot name a run; use letters, digits and . _ + - (100 at most).")
+        folder = _new_folder(runs_folder, name, config.preset or "run")
         require_share(launch, config.budget.batch)
         _check_corpus(config)
-        folder = runs_folder / name if name else _free_folder(runs_folder, config.preset or "run")
         try:
             runs_folder.mkdir(parents=True, exist_ok=True)
             with new_folder(folder) as beginning:
                 (beginning / "run.toml").write_text(config.to_toml(), "utf-8")
                 Journal(beginning / "journal.jsonl").close()
         except FileExistsError:
-            raise SessionError(
-                f"there is a run {folder.name} already; resume it or choose another name."
-            ) from None
+            raise _taken(folder) from None
         except OSError as error:
             raise SessionError(f"{folder} cannot be written ({error.strerror}).") from None
         session = cls(folder, config, None, control, launch)
@@ -112,7 +109,7 @@ class Session:
         if run.kind == "loop":
             raise SessionError(f"{run.name} was trained by a loop of its own: only that can go on with it.")
         if run.kind != "run":
-            raise SessionError(f"{run.name} is a record without weights, so it cannot be resumed.")
+            raise SessionError(f"{run.name} is a record: it goes on in a run of your own.")
         try:
             config = RunConfig.check(run.config, str(folder / "run.toml"))
         except ConfigError as error:
@@ -142,6 +139,39 @@ class Session:
             session.control.request(ScaleRate(rate_scale))
         session._thread.start()
         return session
+
+    @classmethod
+    def branch(
+        cls,
+        run: Run,
+        runs_folder: Path,
+        which: str | int | None = None,
+        steps: int = 0,
+        name: str = "",
+        rate_scale: float | None = None,
+        launch: Launch = Launch(),  # noqa: B008
+    ) -> Self:
+        """Go on with a recorded run in a new one, which begins with its record and the weights that it has.
+
+        `which` and `rate_scale` are as in `resume`; `name` defaults to the record's with the first free
+        number. Raises SessionError, RunError (no such checkpoint).
+        """
+        checkpoint = run.newest_checkpoint() if which is None else run.checkpoint(which)
+        if checkpoint is None:
+            raise SessionError(f"{run.name} is a record without weights, so it cannot be resumed.")
+        if steps <= checkpoint.step:
+            more = checkpoint.step + max(checkpoint.step // 2, 1)
+            raise SessionError(
+                f"{run.name} is at step {checkpoint.step:,}; say how far to go on, as in --steps {more}."
+            )
+        folder = _new_folder(runs_folder, name, run.name)
+        try:
+            adopt(run, checkpoint, folder)
+        except FileExistsError:
+            raise _taken(folder) from None
+        except OSError as error:
+            raise SessionError(f"{folder} cannot be written ({error.strerror}).") from None
+        return cls.resume(folder, checkpoint.name, steps, rate_scale, launch)
 
     @property
     def taken(self) -> str:
@@ -209,11 +239,20 @@ def _check_corpus(config: RunConfig) -> None:
         )
 
 
-def _free_folder(runs_folder: Path, preset: str) -> Path:
+def _new_folder(runs_folder: Path, name: str, preset: str) -> Path:
+    """The folder for a new run: its name, or the preset's with the first free number. Raises SessionError."""
+    if name and not NAME.fullmatch(name):
+        raise SessionError(f"{name!r} cannot name a run; use letters, digits and . _ + - (100 at most).")
+    if name:
+        return runs_folder / name
     number = 1
     while (runs_folder / f"{preset}-{number}").exists():
         number += 1
     return runs_folder / f"{preset}-{number}"
+
+
+def _taken(folder: Path) -> SessionError:
+    return SessionError(f"there is a run {folder.name} already; resume it or choose another name.")
 
 
 __all__ = ["RunError", "Session", "SessionError"]

@@ -186,6 +186,9 @@ class Trainer:
         if checkpoint or len(self._run.steps) or steered:  # wishes may come before the first step
             name = checkpoint.name if checkpoint else ""
             self._append(j.ResumedEvent(step=self._learner.step, checkpoint=name), durable=True)
+            if checkpoint and checkpoint.weights_alone:
+                said = f"the optimizer begins anew: {name} has weights alone"
+                self._append(j.NotedEvent(step=self._learner.step, text=said))
             self._append_steering()
         self._run.refresh()
         line, steps = self._run.canonical(), self._run.steps

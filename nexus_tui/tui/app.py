@@ -179,6 +179,12 @@ class NexusApp(App[str]):
         return self._watcher.runs if self._watcher else []
 
     @property
+    def writers(self) -> list[Run]:
+        """The runs to write with: those of the folder, then those that came with weights."""
+        names = {run.name for run in self.runs}
+        return [*self.runs, *(run for run in self.shipped if run.checkpoints and run.name not in names)]
+
+    @property
     def unread(self) -> int:
         """How many runs are still to be read before the list knows them all."""
         return self._watcher.fetcher.left if self._watcher else 0
@@ -376,7 +382,7 @@ class NexusApp(App[str]):
 
     def why_no_resume(self, run: Run) -> str:
         """Why a run cannot go on here now; empty if it can."""
-        if run.foreign or run.kind != "run" or run in self.shipped:
+        if run.foreign or (run.kind != "run" and not run.checkpoints):
             return f"{run.name} is a record to look at; it cannot go on from here."
         return f"{run.name} is being trained." if run.holder else self.why_no_training()
 
@@ -390,7 +396,7 @@ class NexusApp(App[str]):
     async def resume(self, run: Run, which: str | int | None = None) -> None:
         """Go on training a run from a checkpoint (None: the newest) and show it, or say why not.
 
-        If it stopped before a harmful update, ask at which rate.
+        If it stopped before a harmful update, ask at which rate; of a recorded run, how far.
         """
         from nexus_tui.tui.resuming import resume
 

@@ -59,6 +59,8 @@ def _title(row: Row) -> list[Span]:
 def _weights(row: Row) -> list[Span]:
     if row.checkpoint:
         resume = "can be resumed" if row.checkpoint.resumable else "no optimizer state: cannot be resumed"
+        if row.checkpoint.weights_alone and not row.averaged:
+            resume = "weights alone: an optimizer begins anew"
         return [(f"kept, {format.size(row.checkpoint.bytes)}", "text"), (f"; {resume}", "muted")]
     if row.damage:
         return [(plain(row.damage), "error")]

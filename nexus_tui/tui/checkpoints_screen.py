@@ -211,7 +211,7 @@ class CheckpointsScreen(ModeScreen):
             return (
                 f"{row.named} is an average: training cannot go on from it; resume from one of its parents."
             )
-        if not checkpoint.resumable:
+        if not (checkpoint.resumable or checkpoint.weights_alone):
             return f"{row.named} has no optimizer state; resume from another checkpoint."
         if self._run and self._run.holder:
             return f"{self._run.name} is being trained; stop it first."

@@ -171,6 +171,24 @@ def plan_dialog(step: int, planned: int) -> LineDialog:
     )
 
 
+def branch_dialog(name: str, step: int) -> LineDialog:
+    """Ask how far to go on from `step` of a record, in a run of one's own."""
+
+    def wrong(text: str) -> str:
+        wanted = text.replace(",", "").strip()
+        if not wanted.isdecimal():
+            return f"{text!r} is no number of steps; write one such as {step + 1000}."
+        return "" if int(wanted) > step else f"It begins at step {step:,}; write a later one."
+
+    return LineDialog(
+        f"Go on from step {step:,} of {name}, to which step?",
+        "In a new run that begins with this record. The schedule is stretched to end there, and the "
+        "optimizer begins anew: weights alone came with the program.",
+        f"{step + step // 2}",
+        check=wrong,
+    )
+
+
 def stop_dialog(run: Run, *, here: bool) -> ChoiceDialog:
     """Ask how a training is to end; only one of this process (`here`) can go on without this screen."""
     newest = run.newest_checkpoint()

@@ -65,6 +65,13 @@ class Launcher:
 
         return _sentence(lambda: Session.resume(folder, which, rate_scale=rate_scale))
 
+    def branch(self, run: Path, runs_folder: Path, which: str | int | None, steps: int) -> TrainingSession:
+        """Go on with a recorded run, up to so many steps, in a new run. Raises LaunchError."""
+        from nexus_tui.runs.run import Run
+        from nexus_tui.training.session import Session
+
+        return _sentence(lambda: Session.branch(Run(run), runs_folder, which, steps))
+
 
 def override(key: str, value: str | int) -> str:
     """One `table.key=value` with the value as TOML."""

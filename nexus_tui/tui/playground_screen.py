@@ -136,7 +136,7 @@ class PlaygroundScreen(TextScreen):
     def record_changed(self) -> None:
         """Keep the lists of runs and checkpoints up to date."""
         if self.is_mounted:
-            self.bar.look(self.nexus.current, self.nexus.runs, self.nexus.sampling_share)
+            self.bar.look(self.nexus.current, self.nexus.writers, self.nexus.sampling_share)
 
     def on_source_bar_changed(self, _: SourceBar.Changed) -> None:
         """Say what is known of another checkpoint; a run without any has no text."""

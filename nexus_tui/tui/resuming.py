@@ -1,12 +1,14 @@
-"""Going on with a run: at once, or, where it stopped before a harmful update, at a rate that is asked for."""
+"""Going on with a run: at once; where it stopped before a harmful update, at a rate that is asked for; with a
+record that has weights, in a new run, to a step that is asked for."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from nexus_tui.tui.dialogs import ErrorDialog, lower_rate_dialog
-from nexus_tui.tui.launcher import Launcher, LaunchError
+from nexus_tui.tui.dialogs import ErrorDialog, branch_dialog, lower_rate_dialog
+from nexus_tui.tui.launcher import Launcher, LaunchError, TrainingSession
 
 if TYPE_CHECKING:
     from nexus_tui.runs.journal import DivergedEvent
@@ -19,16 +21,19 @@ async def resume(app: NexusApp, launcher: Launcher, run: Run, which: str | int |
     if reason := app.why_no_resume(run):
         _refuse(app, run, reason)
         return
+    if run.kind == "recorded":
+        _ask_how_far(app, launcher, run, which)
+        return
     diverged = await _diverged(run)
     if diverged is None:
-        await _begin(app, launcher, run, which, None)
+        await _begin(app, run, lambda: launcher.resume(run.folder, which))
         return
     checkpoint = diverged.checkpoint if which is None else str(which)
 
     def answer(text: str | None) -> None:
         if text:
             scale = float(text.replace(",", "."))
-            app.run_worker(_begin(app, launcher, run, checkpoint or None, scale))
+            app.run_worker(_begin(app, run, lambda: launcher.resume(run.folder, checkpoint or None, scale)))
 
     app.push_screen(lower_rate_dialog(run.name, diverged, checkpoint), answer)
 
@@ -44,13 +49,26 @@ async def _diverged(run: Run) -> DivergedEvent | None:
     return run.diverged
 
 
-async def _begin(
-    app: NexusApp, launcher: Launcher, run: Run, which: str | int | None, scale: float | None
-) -> None:
+def _ask_how_far(app: NexusApp, launcher: Launcher, run: Run, which: str | int | None) -> None:
+    checkpoint = run.newest_checkpoint() if which is None else run.checkpoint(which)
+    assert checkpoint is not None  # or there is no resuming it
+
+    def answer(text: str | None) -> None:
+        if text:
+            steps = int(text.replace(",", ""))
+            app.run_worker(
+                _begin(app, run, lambda: launcher.branch(run.folder, app.runs_folder, name, steps))
+            )
+
+    name = checkpoint.name
+    app.push_screen(branch_dialog(run.name, checkpoint.step), answer)
+
+
+async def _begin(app: NexusApp, run: Run, begin: Callable[[], TrainingSession]) -> None:
     try:
         if reason := app.why_no_resume(run):  # it may have been begun elsewhere, while the dialog stood
             raise LaunchError(reason)
-        app.session = await asyncio.to_thread(launcher.resume, run.folder, which, scale)
+        app.session = await asyncio.to_thread(begin)
         if app.is_running:  # else its screens are being taken down
             app.show_session()
     except LaunchError as error:

@@ -243,5 +243,5 @@ def test_a_folder_that_refuses_writing_is_named(tmp_path: Path) -> None:
 def test_a_name_that_is_none_is_answered_with_those_that_are_each_once(tmp_path: Path) -> None:
     (tmp_path / "nexus-byte").mkdir()
     (tmp_path / "nexus-byte" / "journal.jsonl").touch()
-    with pytest.raises(RunError, match=r"there are: nexus-byte, shakespeare-bpe \(recorded\), shakes"):
+    with pytest.raises(RunError, match=r"there are: nexus-byte, nexus-bpe-tuned \(recorded\), "):
         Runs(tmp_path).find("nope")

@@ -93,5 +93,7 @@ def test_a_recorded_run_is_not_resumed(tmp_path: Path) -> None:
     (folder / "journal.jsonl").write_text(
         '{"event":"started","kind":"recorded","time":"2026-01-01T00:00:00Z"}\n'
     )
-    with pytest.raises(SessionError, match="a record without weights"):
+    with pytest.raises(SessionError, match="goes on in a run of your own"):
         Session.resume(folder)
+    with pytest.raises(SessionError, match="a record without weights"):
+        Session.branch(Run(folder), tmp_path, None, 20)

@@ -63,6 +63,7 @@ class FakeLauncher(Launcher):
         self.started: list[tuple[str, list[str], str]] = []
         self.resumed: list[tuple[str, str | int | None]] = []
         self.scales: list[float | None] = []
+        self.branched: list[tuple[str, str | int | None, int]] = []
         self.failure = ""
         self.session: FakeSession | None = None
         self.warmed = False
@@ -85,6 +86,12 @@ class FakeLauncher(Launcher):
         if self.failure:
             raise LaunchError(self.failure)
         return self._session(folder)
+
+    def branch(self, run: Path, runs_folder: Path, which: str | int | None, steps: int) -> FakeSession:
+        self.branched.append((run.name, which, steps))
+        if self.failure:
+            raise LaunchError(self.failure)
+        return self._session(FakeRun(runs_folder / f"{run.name}-1").folder)
 
     def _session(self, folder: Path) -> FakeSession:
         self.session = FakeSession(folder)

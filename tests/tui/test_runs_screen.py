@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import Input
+from textual.widgets import Input, Select
 
 from nexus_tui.tui.app import NexusApp
 from nexus_tui.tui.listing import Column, Listing, fitting
@@ -49,6 +49,16 @@ def names(app: NexusApp) -> list[str]:
 def cursor(app: NexusApp) -> str:
     """Name of the run under the cursor."""
     return Path(app.screen.query_one(Listing).current or "").name
+
+
+async def go_to(pilot: Pilot[str], app: NexusApp, name: str) -> None:
+    """Put the cursor on a run."""
+    await press(pilot, "home")
+    for _ in names(app):
+        if cursor(app) == name:
+            return
+        await press(pilot, "down")
+    raise AssertionError(f"{name} is not in the list: {names(app)}")
 
 
 async def test_a_row_says_state_figures_and_the_true_best(make_app: Make, folder: Path) -> None:
@@ -299,10 +309,31 @@ async def test_recorded_runs_are_there_before_anything_is_trained(make_app: Make
         assert len(wanted) > 1
         assert sorted(row.split()[:3] for row in rows(app)) == sorted(wanted)
         assert "n   new run" in text(app)
+        await go_to(pilot, app, "shakespeare-byte")
         await press(pilot, "r")
         assert "is a record to look at" in text(app)
         await press(pilot, "enter")
         assert app.current_mode == "training" and app.current in app.shipped
+
+
+async def test_a_recorded_run_with_weights_goes_on_in_a_run_of_one_s_own(
+    make_app: Make, shipped: None, launcher: FakeLauncher
+) -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await go_to(pilot, app, "nexus-byte-tuned")
+        await press(pilot, "r")
+        await until(pilot, lambda: "to which step?" in text(app))
+        await press(pilot, "1", "enter")
+        assert "It begins at step 2,000; write a later one." in text(app)
+        await press(pilot, *["backspace"] * 4, *"2500", "enter")
+        await until(pilot, lambda: bool(launcher.branched))
+        assert launcher.branched == [("nexus-byte-tuned", "step_2000", 2500)]
+        await until(pilot, lambda: app.current_mode == "training")
+        await press(pilot, "5")
+        offered = app.screen.query_one("#run", Select)
+        assert {"nexus-byte-tuned", "nexus-bpe-tuned"} <= {value for _, value in offered._options}
 
 
 async def test_they_stand_after_one_s_own(make_app: Make, folder: Path, shipped: None) -> None:
