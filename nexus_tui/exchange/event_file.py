@@ -10,12 +10,14 @@ import contextlib
 import os
 import struct
 from collections.abc import Iterable
+from io import FileIO
 from pathlib import Path
 
 from nexus_tui.exchange.logged import Row, Rows, events_of
 from nexus_tui.interop.tfevents import crc32c, masked
 from nexus_tui.runs import journal as j
 from nexus_tui.runs.run import Run
+from nexus_tui.untrusted_files import open_own, own_folder
 
 _STRING = 7
 """TensorFlow's number for tensors of text."""
@@ -77,7 +79,7 @@ class EventFile:
             self._waiting = header(known[0])
         self._waiting += b"".join(map(record, self._rows.take(known)))
         if self._path and self._waiting:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            own_folder(self._folder)
             self._write(self._path)
 
     def close(self) -> None:
@@ -86,7 +88,7 @@ class EventFile:
             os.truncate(self._path, self._good)
 
     def _write(self, path: Path) -> None:
-        with open(os.open(path, os.O_RDWR | os.O_CREAT, 0o644), "rb+", buffering=0) as file:  # noqa: PTH123
+        with FileIO(open_own(path, os.O_RDWR | os.O_CREAT), "r+") as file:
             file.seek(self._good)
             there = file.read(len(self._waiting))
             if self._waiting.startswith(there):

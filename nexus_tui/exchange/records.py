@@ -44,7 +44,7 @@ def export_record(run: Run, to: str, place: Path | None, *, replace: bool = Fals
 
 
 def _beside_the_run(run: Run, name: str) -> Path:
-    if run.kind != "run":
+    if run.foreign or run.kind == "recorded":
         raise ExchangeError(f"--to tensorboard: name a folder to write; {run.name} is not a run of your own.")
     folder = run.folder / TENSORBOARD
     try:

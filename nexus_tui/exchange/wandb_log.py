@@ -16,6 +16,7 @@ from typing import Any
 from nexus_tui.exchange.logged import Rows
 from nexus_tui.runs import journal as j
 from nexus_tui.runs.run import Run
+from nexus_tui.untrusted_files import own_folder
 
 STEP = "train/global_step"
 """The axis of every metric. W&B's own count only grows, and ours falls back when a run is resumed."""
@@ -55,6 +56,7 @@ class WandbLog:
         os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # it would report its own failures home
         import wandb
 
+        own_folder(self._folder / FOLDER)
         run = Run(self._folder)
         begun = first.time.isoformat() if isinstance(first, j.Event) else ""
         self._id = hashlib.sha256(f"{run.name} {begun}".encode()).hexdigest()[:12]

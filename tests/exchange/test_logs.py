@@ -113,12 +113,29 @@ def test_a_full_disk_is_waited_for(resumed: Run, tmp_path: Path, monkeypatch: py
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patch:
-        patch.setattr(event_file.os, "open", full)
+        patch.setattr(event_file, "open_own", full)
         for event in events[5:9]:
             with pytest.raises(OSError, match="No space left"):
                 log.take([event])
     log.take(events[9:])
     assert (tmp_path / file_name(events[0])).read_bytes() == content(events)
+
+
+@pytest.mark.parametrize("link", ["folder", "file"])
+def test_nothing_is_written_through_a_link(link: str, resumed: Run, tmp_path: Path):
+    events, folder = events_of(resumed), tmp_path / "run" / "tensorboard"
+    folder.parent.mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    target = tmp_path / "elsewhere" / file_name(events[0])
+    target.write_bytes(b"thesis")
+    if link == "folder":
+        folder.symlink_to(tmp_path / "elsewhere")
+    else:
+        folder.mkdir()
+        (folder / target.name).symlink_to(target)
+    with pytest.raises(OSError, match="it is a link, which is not written through"):
+        EventFile(folder).take(events)
+    assert target.read_bytes() == b"thesis"
 
 
 def test_a_failing_mirror_is_a_note_and_training_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
