@@ -25,6 +25,7 @@ long it took.
         _section("kills", "Killed at any moment", 330),
         _section("disk", "Failing disks and clocks", 60),
         _section("locks", "Two trainers and one run", 90),
+        _section("hangup", "The terminal goes away", 120),
         _section("strangers", "Strangers at the socket", 60),
         _section("ranks", "Several processes, and one of them killed", 150),
     ),
