@@ -38,8 +38,12 @@ def export(
         ),
     ] = "",
     dtype: Annotated[
-        str, typer.Option(metavar="float32|bfloat16|float16", help="What a model's weights are rounded to.")
-    ] = "float32",
+        str,
+        typer.Option(
+            metavar="float32|bfloat16|float16",
+            help="What a model's weights are written as (default: as they are kept).",
+        ),
+    ] = "",
     replace: Annotated[bool, typer.Option("--replace", help="An earlier export may be replaced.")] = False,
     runs: RunsOption = None,
 ) -> None:
@@ -72,21 +76,22 @@ def _export_record(run: str, to: str, place: Path | None, replace: bool, runs: P
 
 
 def _export_model(run: str, to: str, place: Path, dtype: str, replace: bool, runs: Path | None) -> None:
-    from nexus_tui.exchange.folder import DTYPES, export_folder
+    from nexus_tui.exchange.folder import DTYPES, export_folder, stored_dtype
     from nexus_tui.exchange.place import ExchangeError
     from nexus_tui.interop.opening import all_runs
     from nexus_tui.runs.store import resolve, runs_folder
 
-    if dtype not in DTYPES:
+    if dtype and dtype not in DTYPES:
         raise ExchangeError(f"--dtype {dtype}: choose one of {', '.join(DTYPES)}.")
     opened, checkpoint = resolve(all_runs(runs_folder(runs)), run)
     if to == "gguf":
         from nexus_tui.exchange.gguf_file import export_gguf
 
-        export_gguf(opened, checkpoint, place, dtype, replace=replace)
-        print(f"{opened.name}:{checkpoint.name} is in {place}, in {dtype}.")
+        kept = dtype or stored_dtype(checkpoint)
+        export_gguf(opened, checkpoint, place, kept, replace=replace)
+        print(f"{opened.name}:{checkpoint.name} is in {place}, in {kept}.")
         return
-    if dtype != "float32":
+    if dtype not in ("", "float32", stored_dtype(checkpoint)):
         print("scoring the rounded weights on the validation text …", file=sys.stderr)
     written = export_folder(opened, checkpoint, place, dtype, replace=replace)
     print(f"{opened.name}:{checkpoint.name} is in {place}, in {written.dtype}.")

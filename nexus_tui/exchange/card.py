@@ -29,12 +29,21 @@ class Rounded:
     """Why there is no loss."""
 
 
-def card(subject: Subject, model: JambaConfig, rounded: Rounded | None = None) -> str:
-    """The card's Markdown. Every figure is from the record, or was computed for it."""
+def card(
+    subject: Subject,
+    model: JambaConfig,
+    rounded: Rounded | None = None,
+    kept: str = "float32",
+    written: str = "",
+) -> str:
+    """The card's Markdown: every figure is from the record, or was computed for it.
+
+    `kept` is what the weights of the checkpoint are kept as, `written` what they are exported as.
+    """
     parts = [
         _front(model),
         f"# {_plain(subject.label)}\n\n{_first_words(subject, model)}",
-        _table(_facts(subject, model, rounded)),
+        _table([*_facts(subject, model), ("weights", _weights(subject, rounded, kept, written))]),
         f"## How it was chosen\n\n{_choice(subject)}",
         f"## Use\n\n{_USE}",
         f"## Limits\n\n{_limits(subject)}",
@@ -82,7 +91,7 @@ def _first_words(subject: Subject, model: JambaConfig) -> str:
     )
 
 
-def _facts(subject: Subject, model: JambaConfig, rounded: Rounded | None) -> list[tuple[str, str]]:
+def _facts(subject: Subject, model: JambaConfig) -> list[tuple[str, str]]:
     run, evaluation = subject.run, subject.evaluation
     started = run.started
     facts = [("parameters", f"{started.parameters:,}" if started and started.parameters else "")]
@@ -108,22 +117,23 @@ def _facts(subject: Subject, model: JambaConfig, rounded: Rounded | None) -> lis
         if held.checkpoint == subject.name and held.loss is not None:
             bits = f", {held.bits_per_byte:.4f} bits per byte" if held.bits_per_byte else ""
             facts += [("on held-out text", f"{held.loss:.4f} nats per token{bits}; scored once")]
-    facts += [("weights", _weights(subject, rounded))]
     return [(name, value) for name, value in facts if value]
 
 
-def _weights(subject: Subject, rounded: Rounded | None) -> str:
-    trained = f"SHA-256 of the file as trained {subject.sha256}" if subject.sha256 else ""
+def _weights(subject: Subject, rounded: Rounded | None, kept: str, written: str) -> str:
+    was = "trained" if kept == "float32" else "kept"
+    trained = f"SHA-256 of the file as {was} {subject.sha256}" if subject.sha256 else ""
     if rounded is None:
-        return f"float32, as trained; {trained}" if trained else "float32, as trained"
+        same = f"{kept}, as {was}" if written in ("", kept) else f"{written}, the {kept} that is kept exactly"
+        return "; ".join(part for part in (same, trained) if part)
     if rounded.why:
         measured = f"what that costs was not measured: {rounded.why}"
     else:
         measured = (
             f"so rounded, {rounded.loss:.4f} nats per token and {rounded.bits_per_byte:.4f} bits per byte "
-            "over the same windows; the other figures are those of float32"
+            f"over the same windows; the other figures are those of {kept}"
         )
-    return "; ".join(part for part in (f"{rounded.dtype}, rounded from float32", measured, trained) if part)
+    return "; ".join(part for part in (f"{rounded.dtype}, rounded from {kept}", measured, trained) if part)
 
 
 def _choice(subject: Subject) -> str:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 TOKENIZER, TOKENIZER_CONFIG, GENERATION = "tokenizer.json", "tokenizer_config.json", "generation_config.json"
 FILES = (CARD, "config.json", GENERATION, "model.safetensors", TOKENIZER, TOKENIZER_CONFIG)
 DTYPES = ("float32", "bfloat16", "float16")
+_KINDS = {"F16": "float16", "BF16": "bfloat16"}
+"""What safetensors calls those of 16 bits."""
 
 
 @dataclass(frozen=True)
@@ -34,16 +36,18 @@ class Exported:
 
 
 def export_folder(
-    run: Run, checkpoint: Checkpoint, place: Path, dtype: str = "float32", *, replace: bool = False
+    run: Run, checkpoint: Checkpoint, place: Path, dtype: str = "", *, replace: bool = False
 ) -> Exported:
     """Write a checkpoint as a Hugging Face model folder: weights, tokenizer, their configurations, a card.
 
-    Weights that are rounded are scored anew over the validation windows, so that the card says what that
-    cost. `replace` allows an earlier export to be there. Raises ExchangeError if `place` is taken or cannot
-    be written, CheckpointError if the checkpoint is damaged, ValueError if its model cannot be read.
+    Without a `dtype` the weights stay as they are kept. Weights that are rounded are scored anew over the
+    validation windows, so that the card says what that cost. `replace` allows an earlier export to be there.
+    Raises ExchangeError if `place` is taken or cannot be written, CheckpointError if the checkpoint is
+    damaged, ValueError if its model cannot be read.
     """
     checkpoint.verify("model.safetensors", "config.json", TOKENIZER)
-    subject = Subject(run, checkpoint.name)
+    subject, kept = Subject(run, checkpoint.name), stored_dtype(checkpoint)
+    dtype = dtype or kept
     told: list[Rounded | None] = []
 
     def fill(folder: Path) -> None:
@@ -51,20 +55,32 @@ def export_folder(
 
         model = load_config(checkpoint.path)
         shutil.copyfile(checkpoint.path / TOKENIZER, folder / TOKENIZER)
-        if dtype == "float32":
+        if dtype == kept:
             for name in ("model.safetensors", "config.json"):
                 shutil.copyfile(checkpoint.path / name, folder / name)
         else:
             save_model(load_model(checkpoint.path), folder, _dtype(dtype))
-        rounded = None if dtype == "float32" else _scored(subject, folder, dtype)
+        rounded = None if dtype in (kept, "float32") else _scored(subject, folder, dtype)
         _write_json(folder / TOKENIZER_CONFIG, _tokenizer_config())
         _write_json(folder / GENERATION, _generation(run))
-        text = card(subject, model, rounded).replace('"DIR"', json.dumps(place.name))
+        text = card(subject, model, rounded, kept, dtype).replace('"DIR"', json.dumps(place.name))
         (folder / CARD).write_text(text.replace("import DIR", f"import {place.name}"), "utf-8")
         told.append(rounded)
 
     write_folder(place, fill, replace, FILES)
     return Exported(place, dtype, told[0])
+
+
+def stored_dtype(checkpoint: Checkpoint) -> str:
+    """What the weights of a checkpoint are kept as; of several widths, the narrowest.
+
+    Raises ValueError or OSError for weights that cannot be read.
+    """
+    from nexus_tui.lm.stored import stored_weights
+
+    with stored_weights(checkpoint.path) as stored:
+        kinds = {stored.kind(name) for name in stored.names}
+    return next((dtype for kind, dtype in _KINDS.items() if kind in kinds), "float32")
 
 
 def _dtype(name: str) -> torch.dtype:

@@ -14,10 +14,10 @@ from nexus_tui.data.tokenizer import BYTES, decode_bytes, encode, load_tokenizer
 from nexus_tui.exchange.folder import FILES, export_folder
 from nexus_tui.exchange.importing import import_folder
 from nexus_tui.exchange.place import ExchangeError
-from nexus_tui.lm.pretrained import load_model
+from nexus_tui.lm.pretrained import load_model, save_model
 from nexus_tui.runs import truth
 from nexus_tui.runs.audit import audit
-from nexus_tui.runs.checkpoints import CheckpointError
+from nexus_tui.runs.checkpoints import CheckpointError, file_sha256
 from nexus_tui.runs.run import Run
 from nexus_tui.training.session import Session, SessionError
 
@@ -27,7 +27,7 @@ CHARACTERS = "".join(
 """Every byte that UTF-8 has stands in here, at its beginning or inside."""
 
 
-def export(run: Run, place: Path, dtype: str = "float32", which: str | int = 12, **more: bool) -> Path:
+def export(run: Run, place: Path, dtype: str = "", which: str | int = 12, **more: bool) -> Path:
     export_folder(run, run.checkpoint(which), place, dtype, **more)
     return place
 
@@ -104,6 +104,36 @@ def test_rounded_weights_are_scored_anew(byte_run: Run, tmp_path: Path, runs: Pa
     assert found and back and trained
     assert f"{back.evaluation.loss:.4f}" == found[1]
     assert 0 < abs(back.evaluation.loss - trained.evaluation.loss) < 0.01
+
+
+def test_weights_go_out_as_they_are_kept_unless_somebody_says(byte_run: Run, tmp_path: Path, runs: Path):
+    """As those that come with the program are kept, in bfloat16."""
+    taken = import_folder(export(byte_run, tmp_path / "out"), runs)
+    checkpoint = taken.checkpoint(0)
+    path = checkpoint.path
+    save_model(load_model(path), path, torch.bfloat16)
+    files = {
+        name: {"bytes": (path / name).stat().st_size, "sha256": file_sha256(path / name)}
+        for name in checkpoint.files
+    }
+    (path / "manifest.json").write_text(json.dumps({"step": 0, "files": files}))
+    taken = Run(taken.folder)
+    kept = load_file(path / "model.safetensors")
+    for dtype, said in (
+        ("", "| weights | bfloat16, as kept; SHA-256 of the file as kept"),
+        ("float32", "| weights | float32, the bfloat16 that is kept exactly; SHA-256"),
+        (
+            "float16",
+            "| weights | float16, rounded from bfloat16; what that costs was not measured: the checkpoint",
+        ),
+    ):
+        folder = export(taken, tmp_path / f"as-{dtype}", dtype, which=0)
+        assert said in (folder / "README.md").read_text()
+        wanted = getattr(torch, dtype or "bfloat16")
+        tensors = load_file(folder / "model.safetensors")
+        assert all(torch.equal(tensor, kept[name].to(wanted)) for name, tensor in tensors.items())
+        assert {tensor.dtype for tensor in tensors.values()} == {wanted}
+        assert json.loads((folder / "config.json").read_text())["dtype"] == (dtype or "bfloat16")
 
 
 def test_there_and_back_by_a_step_of_transformers(byte_run: Run, tmp_path: Path, runs: Path):
