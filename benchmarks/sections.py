@@ -38,6 +38,7 @@ SECTIONS = (
     Section("peers", "A training step against its peers", ("--repetitions", "2")),
     Section("scaling", "Scaling with length, batch, width and threads"),
     Section("budget", "What equal time buys"),
+    Section("ranks", "A step by several processes"),
     Section("training_start", "The start of a training"),
     Section("sampling", "Sampling", ("--repetitions", "60")),
     Section("start", "The start of the app"),

@@ -70,7 +70,7 @@ def train(
     together: torchrun --nproc-per-node 2 -m nexus_tui train --name NAME.
     """
     from nexus_tui.exchange.tools import check
-    from nexus_tui.training.launch import LaunchError, launched
+    from nexus_tui.training.launch import LaunchError, launched, patiently
 
     for tool in logs or []:
         check(tool)
@@ -113,7 +113,7 @@ def train(
     def mirrored() -> "Session":
         from nexus_tui.exchange.mirror import Mirror
 
-        session = begin()
+        session = patiently(launch, begin)
         mirrors.extend(Mirror(session, tool) for tool in dict.fromkeys(logs or []))
         return session
 

@@ -4,9 +4,14 @@ Imports no torch: a process that trains alone finds out that it does, and no mor
 """
 
 import os
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
+from nexus_tui.runs.lock import SILENT, RunLockedError
+
+_T = TypeVar("_T")
 _CONTRACT = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 """What torch.distributed's `env://` asks for; torchrun sets them all."""
 
@@ -69,3 +74,20 @@ def require_share(launch: Launch, batch: int) -> None:
             f"with --shard each process takes equally many windows, and {batch} are no multiple of "
             f"{launch.size}; start another number, or choose another budget.batch."
         )
+
+
+def patiently(launch: Launch, begin: Callable[[], _T], sleep: Callable[[float], None] = time.sleep) -> _T:
+    """Begin; started again by torchrun, wait for a lock that a machine that has gone left behind.
+
+    Another machine's lock counts until it has been silent for SILENT seconds. Raises RunLockedError if
+    somebody still has it after that, at once if this is the first start.
+    """
+    waited = 0.0
+    while True:
+        try:
+            return begin()
+        except RunLockedError:
+            if not launch.restarts or waited > SILENT:
+                raise
+        sleep(1.0)
+        waited += 1.0

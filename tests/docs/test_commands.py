@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
+from torch.distributed.run import get_args_parser
 
 from nexus_tui import cli
 from nexus_tui.config import RunConfig
@@ -40,7 +42,20 @@ def _script(words: list[str]) -> bool:
     return place.is_file() or place.with_suffix(".py").is_file() or (place / "__main__.py").is_file()
 
 
-LOOKED_UP: dict[str, Callable[[list[str]], bool]] = {"make": _target, "python": _script}
+def _launch(words: list[str]) -> bool:
+    """Whether torchrun takes its options and the program its own; tried in tests/training/test_ranks.py."""
+    asked = get_args_parser().parse_args(words[1:])
+    assert asked.module and asked.training_script == "nexus_tui"
+    name, *options = asked.training_script_args
+    typer.main.get_group(cli.app).commands[name].make_context(name, options)
+    return True
+
+
+LOOKED_UP: dict[str, Callable[[list[str]], bool]] = {
+    "make": _target,
+    "python": _script,
+    "torchrun": _launch,
+}
 
 
 @dataclass(frozen=True)

@@ -17,11 +17,12 @@ import torch
 from nexus_tui.config import RunConfig
 from nexus_tui.data.random import generator
 from nexus_tui.runs import journal as j
+from nexus_tui.runs.lock import RunLockedError
 from nexus_tui.runs.run import Run
 from nexus_tui.training import control as c
 from nexus_tui.training.distributed import RankError, together
 from nexus_tui.training.follower import obedient
-from nexus_tui.training.launch import Launch, LaunchError, launched, require_share
+from nexus_tui.training.launch import Launch, LaunchError, launched, patiently, require_share
 from nexus_tui.training.masks import Stream
 from nexus_tui.training.optimizer import local, own
 from nexus_tui.training.replay import Script
@@ -48,6 +49,23 @@ def test_every_process_needs_windows_of_a_batch() -> None:
         require_share(Launch(0, 4), 3)
     with pytest.raises(LaunchError, match="6 are no multiple of 4"):
         require_share(Launch(0, 4, shard=True), 6)
+
+
+@pytest.mark.parametrize(("restarts", "tries"), [(0, 1), (1, 4)])
+def test_started_again_it_waits_for_the_lock_of_a_machine_that_has_gone(restarts: int, tries: int) -> None:
+    slept: list[float] = []
+
+    def begin() -> str:
+        if len(slept) < 3:
+            raise RunLockedError("run is being trained by process 1 on another")
+        return "begun"
+
+    if restarts:
+        assert patiently(Launch(restarts=restarts), begin, slept.append) == "begun"
+    else:
+        with pytest.raises(RunLockedError):
+            patiently(Launch(), begin, slept.append)
+    assert len(slept) == tries - 1
 
 
 @pytest.mark.parametrize("each", [1, 7, 16, 33])
