@@ -172,7 +172,8 @@ def find_step(runs: Runs, reference: str) -> tuple[list[Run], str]:
 
 
 def resolve(runs: Runs, reference: str) -> tuple[Run, Checkpoint]:
-    """RUN, RUN:STEP, RUN:best or RUN:last as a run and a checkpoint; plain RUN means its best.
+    """RUN, RUN:STEP, RUN:best or RUN:last as a run and a checkpoint; plain RUN means its best, or
+    the only one where none was evaluated.
 
     Raises RunError if there is no such run or checkpoint.
     """
@@ -197,6 +198,8 @@ def resolve(runs: Runs, reference: str) -> tuple[Run, Checkpoint]:
         if newest is None:
             raise RunError(f"{run.name} has no checkpoint yet.")
         return run, newest
+    if not which and not run.evaluations and len(run.checkpoints) == 1:  # as of an imported model
+        return run, next(iter(run.checkpoints.values()))
     if which in ("", "best"):
         ranked = truth.best(run)
         if ranked is None or ranked.checkpoint is None:

@@ -18,7 +18,8 @@ from nexus_tui.lm.pretrained import load_model, save_model
 from nexus_tui.runs import truth
 from nexus_tui.runs.audit import audit
 from nexus_tui.runs.checkpoints import CheckpointError, file_sha256
-from nexus_tui.runs.run import Run
+from nexus_tui.runs.run import Run, RunError
+from nexus_tui.runs.store import Runs, resolve
 from nexus_tui.training.session import Session, SessionError
 
 CHARACTERS = "".join(
@@ -175,6 +176,9 @@ def test_without_a_text_it_can_be_sampled_and_not_trained(byte_run: Run, tmp_pat
     taken = import_folder(export(byte_run, tmp_path / "out"), runs)
     assert (taken.name, list(taken.checkpoints)) == ("out", ["step_0"])
     assert not taken.checkpoint(0).resumable
+    assert resolve(Runs(runs), "out")[1].name == "step_0"
+    with pytest.raises(RunError, match="no evaluated checkpoint"):
+        resolve(Runs(runs), "out:best")
     assert audit(taken).best is None
     with pytest.raises(SessionError, match=r"out was imported without a text .* --corpus"):
         Session.resume(taken.folder)
