@@ -30,8 +30,9 @@ def open_regular(path: str | Path) -> FileIO:
 def read_file(path: str | Path, most: int = SMALL) -> bytes:
     """All of a regular file of up to `most` bytes. Raises OSError, whose `strerror` says what is wrong."""
     with open_regular(path) as file:
-        data = file.read(most + 1)
-    if len(data) > most:
+        large = os.fstat(file.fileno()).st_size > most
+        data = b"" if large else file.read(most + 1)
+    if large or len(data) > most:
         raise OSError(errno.EFBIG, f"it has more than {most:,} bytes", str(path))
     return data
 

@@ -89,6 +89,8 @@ def load_tokenizer(path: str | Path, vocab_size: int = 0) -> Tokenizer:
         raise TokenizerError(f"The tokenizer {path} cannot be read: {reason}.") from None
     try:
         tokenizer = Tokenizer.from_str(content)
+        tokenizer.no_truncation()  # a text is read to its end, whatever was set for another use
+        tokenizer.no_padding()
         token_bytes(tokenizer)
     except BaseException as error:  # the library raises bare Exception; where it panics, not even that
         if isinstance(error, KeyboardInterrupt | SystemExit):

@@ -4,6 +4,7 @@
 `best_k_models.yaml` where `ModelCheckpoint.to_yaml` has written it.
 """
 
+import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -42,7 +43,8 @@ def checkpoint_files(folder: Path) -> list[CheckpointFile]:
     except OSError:
         return []
     for path in paths:
-        said = {match["key"].strip(): float(match["value"]) for match in _PAIR.finditer(path.stem)}
+        pairs = ((match["key"].strip(), float(match["value"])) for match in _PAIR.finditer(path.stem))
+        said = {key: value for key, value in pairs if math.isfinite(value)}
         step = said.pop("step", None)
         said.pop("epoch", None)
         if step is not None and step.is_integer() and 0 <= step < 2**53:

@@ -22,6 +22,8 @@ from nexus_tui.runs.journal import ClaimedEvent
 from nexus_tui.runs.run import Run
 
 _BEST = re.compile(r"best([._-].*)?", re.IGNORECASE)
+_HASHED = 64 << 30
+"""Bytes of a file that is hashed at most, where the record says nothing of sizes: a minute's work."""
 _MODEL_FILES = (WEIGHTS, "pytorch_model.bin", "adapter_model.safetensors", "adapter_model.bin")
 
 
@@ -120,7 +122,11 @@ def _of_checkpoint(run: Run, claim: Claim, kept: Checkpoint, hashes: bool) -> Cl
 def _of_weights(run: Run, claim: Claim, weights: Path) -> Claim:
     """A claim that is a file or folder of its own: whose weights does it hold?"""
     try:
-        digest, size = file_sha256(weights), weights.stat().st_size
+        size = weights.stat().st_size
+        if size > _most_bytes(run):
+            reason = f"{claim.name} holds more bytes than any checkpoint on record."
+            return replace(claim, problem="unverifiable", reason=reason)
+        digest = file_sha256(weights)
     except OSError as error:
         reason = f"{weights} cannot be read ({error.strerror})."
         return replace(claim, problem="unverifiable", reason=reason)
@@ -140,6 +146,12 @@ def _of_weights(run: Run, claim: Claim, weights: Path) -> Claim:
         reason = f"{claim.name} says that it is step {claimed}, but its weights are those of step {step}."
         return replace(claim, problem="mislabelled", reason=reason)
     return claim
+
+
+def _most_bytes(run: Run) -> int:
+    """That the weights of a checkpoint on record may have: a larger file is not read to its end."""
+    known = [saved.bytes for saved in run.saved.values()]
+    return max(known) if known and all(known) else _HASHED
 
 
 def _lost(run: Run, claim: Claim) -> Claim:

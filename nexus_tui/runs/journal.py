@@ -20,6 +20,8 @@ FORMAT = 1
 
 _BATCH = 1 << 20
 """Bytes that are read and decoded at once: the events of a long journal are never all in memory."""
+LARGEST = 8 << 30
+"""Bytes of a journal: those of fifty million steps. Of a larger file nothing is read."""
 LONGEST = 16 << 20
 """Bytes of a line. A longer one is none of ours, and is passed over as a damaged one."""
 
@@ -471,6 +473,9 @@ class JournalReader:
         with contextlib.suppress(OSError), file:
             stat = os.fstat(file.fileno())
             if stat.st_size == self._offset:
+                return
+            if stat.st_size > LARGEST:
+                self.failure = f"{self.path.name} has more than {LARGEST >> 30} GiB, and is not read"
                 return
             self._identity = (stat.st_dev, stat.st_ino)
             file.seek(self._offset)

@@ -219,7 +219,7 @@ def _learning_rate(run: Run) -> Facts:
         "changed_by_hand": [
             {"step": event.step, "scale": event.value}
             for event in run.log
-            if isinstance(event, j.ControlledEvent) and event.act == "rate_scale"
+            if isinstance(event, j.ControlledEvent) and event.act == "rate_scale" and event.value is not None
         ],
     }
 

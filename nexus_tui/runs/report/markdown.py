@@ -228,7 +228,7 @@ def _saved(facts: Facts) -> str:
         if row["saved"]:
             best = f" ← **true best** (validation {number(row['validation_loss'])})" if row["best"] else ""
             state = {"here": "", "elsewhere": ", weights elsewhere", "gone": ", weights gone"}[row["weights"]]
-            digest = f", SHA-256 {row['sha256'][:12]}…" if row["sha256"] else ""
+            digest = f", SHA-256 {escape(row['sha256'][:12])}…" if row["sha256"] else ""
             what = escape(row["average"]) or f"step {row['step']}"
             lines.append(f"- {code(row['checkpoint'])}: {what}{digest}{state}{best}")
     lines += [_claim(claim) for claim in facts["claims"]]
