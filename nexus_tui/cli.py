@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from nexus_tui import __version__, cli_exchange, cli_steering, cli_training, foreground
+from nexus_tui import __version__, cli_corpora, cli_exchange, cli_steering, cli_training, foreground
 from nexus_tui.cli_options import JsonOption, RunArgument, RunsOption
 from nexus_tui.foreground import THE_ANSWER_IS_NO
 
@@ -23,6 +23,7 @@ app = typer.Typer(
 app.add_typer(cli_training.app)
 app.add_typer(cli_steering.app)
 app.add_typer(cli_exchange.app)
+app.add_typer(cli_corpora.app)
 
 
 def main() -> None:
@@ -323,17 +324,6 @@ def models(as_json: JsonOption = False) -> None:
         width = max(map(len, rows))
         for name, text in rows.items():
             print(f"{name:{width}}  {text}")
-
-
-@app.command()
-def corpora(as_json: JsonOption = False) -> None:
-    """List the corpora that `nexus-tui train --corpus` knows by name."""
-    from nexus_tui.data.corpus import corpora as known
-
-    if as_json:
-        _print_json(known())
-    else:
-        print("\n".join(known()))
 
 
 def _exit(status: int) -> None:

@@ -68,11 +68,6 @@ class Mapping:
         if self._map:
             self._map.madvise(mmap.MADV_DONTNEED)
 
-    def scattered(self) -> None:
-        """Say that places are looked at in no order, so that nothing is read in advance."""
-        if self._map:
-            self._map.madvise(mmap.MADV_RANDOM)
-
 
 class Entry:
     """An entry of the cache: its facts, and its files mapped."""
@@ -92,6 +87,8 @@ def kept(name: str) -> Entry | None:
             return None
         entry = Entry(folder, about)
         if all(_sound(entry.files[file].bytes, facts) for file, facts in about["files"].items()):
+            for mapping in entry.files.values():
+                mapping.release()
             os.utime(folder / ABOUT)  # when it was last of use
             return entry
     except FileNotFoundError:

@@ -69,14 +69,14 @@ def load_corpus(name_or_path: str, field: str = FIELD, progress: Progress = sile
     """
     if name_or_path in corpora():
         return Corpus("tinyshakespeare", _tinyshakespeare(), tinyshakespeare.SHA256)
-    source = _source(name_or_path, field)
+    source = source_of(name_or_path, field)
     if source.plain and source.size <= SMALL:
         return _read(source, progress)
-    if entry := _known(source):
+    if entry := known_entry(source):
         return _mapped(source, entry)
     place = hashlib.sha256(os.fsencode(source.path.absolute())).hexdigest()[:32]
     with cache.alone(f"text-{place}", progress):
-        entry = _known(source)  # whoever was waited for may have read it
+        entry = known_entry(source)  # whoever was waited for may have read it
         return _mapped(source, entry) if entry else _read(source, progress)
 
 
@@ -87,7 +87,7 @@ def check_corpus(name_or_path: str, field: str = FIELD) -> int | None:
     """
     if name_or_path in corpora():
         return len(load_corpus(name_or_path).data)
-    source = _source(name_or_path, field)
+    source = source_of(name_or_path, field)
     if source.size <= SMALL and not source.compressed:
         return len(_read(source, silent).data)
     if any(piece and piece.strip() for piece in source.pieces(lambda _: None)):
@@ -95,7 +95,8 @@ def check_corpus(name_or_path: str, field: str = FIELD) -> int | None:
     raise _empty(source)
 
 
-def _source(name_or_path: str, field: str) -> Source:
+def source_of(name_or_path: str, field: str = FIELD) -> Source:
+    """The files of a corpus that has no name. Raises CorpusError."""
     if not name_or_path:
         raise CorpusError("No corpus is named, as of a model that was imported without one: name one.")
     try:
@@ -104,7 +105,7 @@ def _source(name_or_path: str, field: str) -> Source:
         raise CorpusError(f"The corpus {name_or_path} cannot be read: {error}.") from None
 
 
-def _known(source: Source) -> Entry | None:
+def known_entry(source: Source) -> Entry | None:
     """The entry that was made of these very files."""
     key = source.key()
     name = cache.read_file(key) if key else None

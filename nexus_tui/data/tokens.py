@@ -23,6 +23,8 @@ PIECE = 1 << 20
 """Bytes of text that are encoded in one go. Part of what makes a text's tokens: they are cut there."""
 DOCUMENTS = 4096
 """… and documents."""
+GROUPS_HELD = 16
+"""Such goes after which the mapped text is let go of."""
 THREADS = 8
 """At most; fewer where there are fewer cores."""
 TOKENS = "tokens.bin"
@@ -128,7 +130,9 @@ class _Encoding:
         try:
             with ThreadPoolExecutor(threads, "encode") as pool:
                 try:
-                    for group in self._groups(before, before + len(self._parts[part])):
+                    for number, group in enumerate(self._groups(before, before + len(self._parts[part]))):
+                        if number % GROUPS_HELD == 0 and self._corpus.mapping:
+                            self._corpus.mapping.release()
                         waiting.append((group[-1].stop, pool.submit(self._encode, group)))
                         if len(waiting) > threads:
                             stop, ids = waiting.popleft()

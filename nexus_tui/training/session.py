@@ -226,10 +226,13 @@ def _check_corpus(config: RunConfig) -> None:
     """Raise SessionError, before anything is written, for a corpus that is missing, no text or too short."""
     from nexus_tui.data.cache import CorpusError
     from nexus_tui.data.corpus import check_corpus
+    from nexus_tui.data.tokenizer import TokenizerError, load_tokenizer
 
     try:
         size = check_corpus(config.data.corpus, config.data.field)
-    except CorpusError as error:
+        if config.data.tokenizer not in ("byte", "bpe"):
+            load_tokenizer(config.data.tokenizer, config.model.vocab_size)
+    except (CorpusError, TokenizerError) as error:
         raise SessionError(str(error)) from None
     # A token is at least a byte: fewer bytes than a window takes can never fill one.
     if size is not None and size * config.data.validation < config.data.window:

@@ -1,5 +1,6 @@
 """`n`: choose a model and a text, and train. Enter takes the marked model, Enter again starts."""
 
+import asyncio
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,14 @@ from nexus_tui.tui.safe import plain
 
 DEFAULT = "nexus-byte"
 """The model that is marked at first."""
+FIELDS = (
+    ("corpus", "name or path of a text"),
+    ("field", "text, or whatever the field of a row is called that has it"),
+    ("steps", ""),
+    ("name", ""),
+)
+PAUSE = 0.3
+"""Seconds without a key after which it is said what the path of a corpus stands for."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +54,21 @@ def _preset(name: str, path: Path) -> Preset:
         return Preset(name, f"cannot be read: {error}", "", "")
     corpus, steps = tables.get("data", {}).get("corpus", ""), tables.get("budget", {}).get("steps", "")
     return Preset(name, str(tables.get("description", "")), str(corpus), str(steps))
+
+
+def _said_of(corpus: str, field: str) -> tuple[str, str, bool]:
+    """A sentence on the corpus of this name or path, its role on the screen, and whether it has rows."""
+    from nexus_tui.data.cache import CorpusError
+    from nexus_tui.data.corpus import FIELD
+    from nexus_tui.data.described import described
+
+    if not corpus:
+        return "", "muted", False
+    try:
+        about = described(corpus, field or FIELD)
+    except CorpusError as error:
+        return str(error), "warn", False
+    return (about.wrong, "warn", about.rows) if about.wrong else (f"{about}.", "muted", about.rows)
 
 
 class NewRunDialog(Dialog[bool]):
@@ -73,8 +97,8 @@ class NewRunDialog(Dialog[bool]):
         with Vertical(classes="panel"):
             yield Static(self.ink(("New run", "text!")), classes="title")
             yield Listing([Column("model", "model", 16), Column("is", "", 40, grow=40)])
-            for name, hint in (("corpus", "name or path of a text"), ("steps", ""), ("name", "")):
-                with Horizontal(classes="field"):
+            for name, hint in FIELDS:
+                with Horizontal(classes="field rows" if name == "field" else "field"):
                     yield Label(self.ink((name, "muted")))
                     field = Input(placeholder=hint, compact=True, id=name)
                     field.cursor_blink = False
@@ -98,6 +122,7 @@ class NewRunDialog(Dialog[bool]):
             Row(preset.name, {"model": (preset.name, "text!"), "is": (plain(preset.description), "muted")})
             for preset in self._presets
         ]
+        self.query_one(".rows").display = False
         listing = self.query_one(Listing)
         listing.styles.height = len(rows) + 1
         listing.show(rows)
@@ -122,6 +147,20 @@ class NewRunDialog(Dialog[bool]):
             number += 1
         return f"{preset}-{number}"
 
+    @on(Input.Changed, "#corpus")
+    @on(Input.Changed, "#field")
+    @work(exclusive=True, group="corpus")
+    async def _describe(self) -> None:
+        """Say what the path stands for, once nobody types any more; a folder of many files takes a while.
+
+        Where it has rows, the field that names their text can be filled in.
+        """
+        await asyncio.sleep(PAUSE)
+        said, role, rows = await asyncio.to_thread(_said_of, self._value("corpus"), self._value("field"))
+        self.query_one(".rows").display = rows
+        if not self._starting:
+            self._tell(said, role)
+
     @property
     def _app(self) -> Any:
         return cast(Any, self.app)
@@ -145,6 +184,8 @@ class NewRunDialog(Dialog[bool]):
         overrides = [override("budget.steps", int(steps))] if steps else []
         if self._value("corpus"):
             overrides.append(override("data.corpus", self._value("corpus")))
+        if self._value("field") and self.query_one(".rows").display:
+            overrides.append(override("data.field", self._value("field")))
         if not self._starting:
             self._starting = True
             self._tell("starting", "muted")

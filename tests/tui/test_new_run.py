@@ -56,6 +56,33 @@ async def test_what_is_filled_in_reaches_the_configuration(make_app: Make, launc
         assert launcher.started == [(model, wanted, "abc")]
 
 
+async def test_a_corpus_is_described_as_it_is_typed(
+    make_app: Make, launcher: FakeLauncher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nexus_tui.tui.new_run.PAUSE", 0.0)
+    (tmp_path / "rows.jsonl").write_text('{"body": "To be"}\n')
+    (tmp_path / "a.txt").write_text("To be")
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        dialog = await opened(pilot)
+        corpus, field = dialog.query_one("#corpus", Input), dialog.query_one("#field", Input)
+        corpus.value = str(tmp_path / "a.txt")
+        await until(pilot, lambda: "1 file of text, 5 bytes." in text(app))
+        assert not field.parent.display
+        corpus.value = str(tmp_path / "none.txt")
+        await until(pilot, lambda: "There is no corpus" in text(app))
+        corpus.value = str(tmp_path / "rows.jsonl")
+        await until(pilot, lambda: "there is no field 'text'" in text(app))
+        assert field.parent.display
+        field.value = "body"
+        await until(pilot, lambda: "1 file of JSON lines, 18 bytes." in text(app))
+        field.focus()
+        await press(pilot, "enter")
+        await until(pilot, lambda: bool(launcher.started))
+        wanted = [override("data.corpus", corpus.value), override("data.field", "body")]
+        assert launcher.started == [(DEFAULT, wanted, "")]
+
+
 async def test_fields_show_what_empty_means(make_app: Make, folder: Path) -> None:
     FakeRun(folder / f"{DEFAULT}-1")
     app = make_app()
