@@ -5,6 +5,7 @@ with. So that this takes seconds, models are shrunk to a thousandth and steps ar
 the program (make, benchmarks) is looked up. Where a page shows output, it is compared.
 """
 
+import json
 import re
 import shlex
 import shutil
@@ -20,6 +21,7 @@ from torch.distributed.run import get_args_parser
 
 from nexus_tui import cli
 from nexus_tui.config import RunConfig
+from nexus_tui.data.tokenizer import byte_tokenizer
 from nexus_tui.resources import model_files
 from nexus_tui.training.control import Control, Pause
 from nexus_tui.training.session import Session
@@ -83,6 +85,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "models").mkdir()
     (folder / "sonnet.txt").write_text("".join(f"{number} {LINES}" for number in range(60)))
     (folder / "my.txt").write_text((folder / "sonnet.txt").read_text())
+    _corpora(folder)
     tables: dict[str, Any] = {name: dict(table) for name, table in SMALL.items()}
     tables["data"]["corpus"] = str(folder / "sonnet.txt")
     tables["budget"]["steps"] = 2000 // SHRINK
@@ -96,6 +99,18 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def _corpora(folder: Path) -> None:
+    """The corpora of docs/corpora.md: a folder, JSON lines, and a tokenizer of 4,096 ids."""
+    text = (folder / "sonnet.txt").read_text()
+    (folder / "texts").mkdir()
+    for name in ("a.txt", "b.txt"):
+        (folder / "texts" / name).write_text(text)
+    (folder / "stories.jsonl").write_text("".join(json.dumps({"story": text}) + "\n" for _ in range(3)))
+    tokenizer = byte_tokenizer()
+    tokenizer.add_tokens([f"{number} of no use" for number in range(4096 - 256)])
+    tokenizer.save(str(folder / "tokenizer.json"))
+
+
 @pytest.fixture
 def shell(
     place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -104,6 +119,7 @@ def shell(
     monkeypatch.chdir(place)
     monkeypatch.setenv("COLUMNS", "120")
     monkeypatch.delenv("NEXUS_RUNS", raising=False)
+    monkeypatch.setattr("nexus_tui.data.cache.cache_folder", lambda: place / "cache")
     small = {path.stem: path for path in (place / "models").iterdir()}
     monkeypatch.setattr("nexus_tui.config.model_files", lambda: small)
 
