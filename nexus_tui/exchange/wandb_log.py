@@ -54,6 +54,7 @@ class WandbLog:
 
     def _begin(self, first: j.AnyEvent) -> None:
         os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # it would report its own failures home
+        os.environ.setdefault("WANDB_SILENT", "true")
         import wandb
 
         own_folder(self._folder / FOLDER)

@@ -194,6 +194,7 @@ def wandb(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeWandb]:
     fake = FakeWandb()
     monkeypatch.setitem(sys.modules, "wandb", fake)
     monkeypatch.setenv("WANDB_ERROR_REPORTING", "false")
+    monkeypatch.setenv("WANDB_SILENT", "true")
     yield fake
 
 
