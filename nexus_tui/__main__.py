@@ -1,12 +1,20 @@
 """`nexus-tui`, and `python -m nexus_tui`."""
 
+import os
 import sys
 from pathlib import Path
+
+COMPLETING = "_NEXUS_TUI_COMPLETE"
+"""Set by a shell whose tab was pressed."""
 
 
 def main() -> None:
     """Run the program. The app on a folder needs no command line parser, which would double its start."""
     arguments = sys.argv[1:]
+    if COMPLETING in os.environ:  # a shell asks with no arguments, too
+        from nexus_tui.cli import complete
+
+        complete()
     if not arguments or (len(arguments) == 1 and Path(arguments[0]).is_dir()):
         from nexus_tui.foreground import one_sentence, open_app
 

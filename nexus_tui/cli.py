@@ -9,6 +9,7 @@ import typer
 
 from nexus_tui import __version__, cli_corpora, cli_exchange, cli_steering, cli_training, foreground
 from nexus_tui.cli_options import JsonOption, RunArgument, RunsOption
+from nexus_tui.completion import answer, complete_checkpoint
 from nexus_tui.foreground import THE_ANSWER_IS_NO
 
 app = typer.Typer(
@@ -26,15 +27,25 @@ app.add_typer(cli_exchange.app)
 app.add_typer(cli_corpora.app)
 
 
+PROGRAM = "nexus-tui"
+_ITS_OWN = ("-h", "--help", "--version", "--install-completion", "--show-completion")
+"""Options of the program and not of a command."""
+
+
 def main() -> None:
     """Run the command line. `nexus-tui [DIR]` is `nexus-tui open [DIR]`."""
     commands = typer.main.get_group(app).commands
     arguments = sys.argv[1:]
-    if not arguments or (arguments[0] not in commands and arguments[0] not in ("-h", "--help", "--version")):
+    if not arguments or (arguments[0] not in commands and arguments[0] not in _ITS_OWN):
         arguments = ["open", *arguments]
     debug = "--debug" in arguments
     with foreground.one_sentence(debug):
-        app([argument for argument in arguments if argument != "--debug"])
+        app([argument for argument in arguments if argument != "--debug"], prog_name=PROGRAM)
+
+
+def complete() -> None:
+    """Answer the shell whose tab was pressed, and end."""
+    answer(lambda: app([], prog_name=PROGRAM))
 
 
 @app.callback(invoke_without_command=True)
@@ -111,7 +122,10 @@ def compare(
     checkpoints: Annotated[
         list[str],
         typer.Argument(
-            metavar="RUN[:STEP]", help="Two to eight; RUN alone means its true best.", show_default=False
+            metavar="RUN[:STEP]",
+            help="Two to eight; RUN alone means its true best.",
+            show_default=False,
+            autocompletion=complete_checkpoint,
         ),
     ],
     deep: Annotated[
@@ -156,7 +170,10 @@ def audit(
     run: Annotated[
         str,
         typer.Argument(
-            metavar="RUN[:STEP]|DIR", help="A run, or a folder of runs; others' too.", show_default=False
+            metavar="RUN[:STEP]|DIR",
+            help="A run, or a folder of runs; others' too.",
+            show_default=False,
+            autocompletion=complete_checkpoint,
         ),
     ],
     verify: Annotated[bool, typer.Option("--verify", help="Hash every file of every checkpoint.")] = False,
@@ -235,7 +252,13 @@ def report(
 
 
 CheckpointArgument = Annotated[
-    str, typer.Argument(metavar="RUN[:STEP]", help="RUN alone means its true best.", show_default=False)
+    str,
+    typer.Argument(
+        metavar="RUN[:STEP]",
+        help="RUN alone means its true best.",
+        show_default=False,
+        autocompletion=complete_checkpoint,
+    ),
 ]
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from nexus_tui.cli_options import RunsOption
+from nexus_tui.completion import complete_checkpoint
 
 app = typer.Typer()
 
@@ -20,7 +21,11 @@ _ENDINGS = {".csv": "csv", ".parquet": "parquet", ".gguf": "gguf"}
 def export(
     run: Annotated[
         str,
-        typer.Argument(metavar="RUN[:STEP]", help="Of a model: RUN alone means its true best."),
+        typer.Argument(
+            metavar="RUN[:STEP]",
+            help="Of a model: RUN alone means its true best.",
+            autocompletion=complete_checkpoint,
+        ),
     ],
     place: Annotated[
         Path | None,

@@ -5,11 +5,19 @@ from typing import Annotated
 
 import typer
 
+from nexus_tui.completion import complete_run
+
 RunsOption = Annotated[
     Path | None,
     typer.Option("--runs", metavar="DIR", help="The runs folder (default: $NEXUS_RUNS, else ./runs)."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 RunArgument = Annotated[
-    str, typer.Argument(metavar="RUN", help="A run's name, or its folder.", show_default=False)
+    str,
+    typer.Argument(
+        metavar="RUN",
+        help="A run's name, or its folder.",
+        show_default=False,
+        autocompletion=complete_run,
+    ),
 ]

@@ -7,6 +7,7 @@ import typer
 
 from nexus_tui import foreground
 from nexus_tui.cli_options import RunArgument, RunsOption
+from nexus_tui.completion import complete_run
 
 if TYPE_CHECKING:
     from nexus_tui.runs.run import Run
@@ -112,7 +113,13 @@ def note(
 @app.command(epilog="Example: nexus-tui attach nexus-byte-1")
 def attach(
     run: Annotated[
-        str, typer.Argument(metavar="[RUN]", help="Default: the one that is trained.", show_default=False)
+        str,
+        typer.Argument(
+            metavar="[RUN]",
+            help="Default: the one that is trained.",
+            show_default=False,
+            autocompletion=complete_run,
+        ),
     ] = "",
     runs: RunsOption = None,
 ) -> None:

@@ -8,6 +8,7 @@ import typer
 
 from nexus_tui import foreground
 from nexus_tui.cli_options import JsonOption, RunArgument, RunsOption
+from nexus_tui.completion import complete_checkpoint
 from nexus_tui.untrusted import visible
 
 if TYPE_CHECKING:
@@ -40,7 +41,9 @@ def train(
         float,
         typer.Option(help="Share of the text on which only the winner is scored.", show_default=False),
     ] = 0.0,
-    resume: Annotated[str, typer.Option(metavar="RUN[:STEP]", help="Go on with a run.")] = "",
+    resume: Annotated[
+        str, typer.Option(metavar="RUN[:STEP]", help="Go on with a run.", autocompletion=complete_checkpoint)
+    ] = "",
     from_step: Annotated[
         str, typer.Option("--from", metavar="STEP", help="… from this checkpoint (default: newest).")
     ] = "",

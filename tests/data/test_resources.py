@@ -1,13 +1,9 @@
-"""What the program ships besides code is found in a checkout and in a wheel."""
+"""What the program ships besides code is found in a checkout; in a wheel: tests/test_installed.py."""
 
-import subprocess
-import sys
 import tomllib
-import zipfile
 from pathlib import Path
 
 import pytest
-from hatchling.builders.wheel import WheelBuilder
 
 from nexus_tui.data.tinyshakespeare import corrections
 from nexus_tui.resources import model_files, resource
@@ -25,26 +21,6 @@ def test_found_in_a_checkout() -> None:
 def test_what_is_missing_is_named() -> None:
     with pytest.raises(FileNotFoundError, match=r"models/nexus-huge\.toml is not in this installation"):
         resource("models", "nexus-huge.toml")
-
-
-def test_found_in_a_wheel(tmp_path: Path) -> None:
-    wheel = Path(next(WheelBuilder(str(ROOT)).build(directory=str(tmp_path), versions=["standard"])))
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(tmp_path / "site")
-    script = (
-        "from nexus_tui.resources import *; from nexus_tui.data.tinyshakespeare import corrections;"
-        "print(*model_files(), resource('assets'), len(corrections()), sep='\\n')"
-    )
-    # -P and the folder as the only path: the checkout cannot help.
-    answer = subprocess.run(
-        [sys.executable, "-P", "-c", script],
-        env={"PYTHONPATH": str(tmp_path / "site")},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert answer.stdout.splitlines() == [*MODELS, str(tmp_path / "site/nexus_tui/_data/assets"), "33"]
 
 
 @pytest.mark.parametrize("name", MODELS)
