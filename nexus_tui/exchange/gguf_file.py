@@ -115,7 +115,7 @@ def _tensors(model: HybridLM) -> Iterator[tuple[str, np.ndarray[Any, np.dtype[np
             array = array[:, 0]
         found = names.get_name(name, try_suffixes=(".weight", ".bias"))
         if found is None:
-            raise ExchangeError(f"the installed gguf has no name for {name}: install gguf 0.17 or newer.")
+            raise ExchangeError(f"the installed gguf has no name for {name}: install gguf 0.18 or newer.")
         yield found, np.ascontiguousarray(array)
 
 
