@@ -53,6 +53,11 @@ def train(
             min=0, max=1000, help="… with the planned learning rate times this.", show_default=False
         ),
     ] = None,
+    micro_batch: Annotated[
+        int,
+        typer.Option(min=0, help="Windows at once: fewer take less memory.", show_default=False),
+    ] = 0,
+    force: Annotated[bool, typer.Option("--force", help="Try it where memory will not do.")] = False,
     detach: Annotated[
         bool, typer.Option("--detach", help="Train in a process of its own, and come back at once.")
     ] = False,
@@ -106,10 +111,14 @@ def train(
             which = None if launch.restarts else from_step or named or None
             scale = None if launch.restarts else rate_scale
             if run.kind == "recorded":
-                return Session.branch(run, root, which, steps, name, scale, launch)
-            return Session.resume(run.folder, which, steps, scale, launch)
-        overrides = _overrides(settings or [], corpus, steps, seed, holdout)
-        return Session.start(root, RunConfig.load(model, overrides), name, launch=launch)
+                return Session.branch(
+                    run, root, which, steps, name, scale, launch, micro_batch=micro_batch, force=force
+                )
+            return Session.resume(
+                run.folder, which, steps, scale, launch, micro_batch=micro_batch, force=force
+            )
+        overrides = _overrides(settings or [], corpus, steps, seed, holdout, micro_batch)
+        return Session.start(root, RunConfig.load(model, overrides), name, launch=launch, force=force)
 
     mirrors: list[Mirror] = []
 
@@ -173,12 +182,15 @@ def _run_and_step(runs: "Runs", reference: str) -> tuple["Run", str]:
         return runs.find(name), step
 
 
-def _overrides(settings: list[str], corpus: str, steps: int, seed: int, holdout: float) -> list[str]:
+def _overrides(
+    settings: list[str], corpus: str, steps: int, seed: int, holdout: float, micro_batch: int
+) -> list[str]:
     """The options as `table.key=value`; those that say otherwise than --set win."""
     options = {
         "data.corpus": json.dumps(corpus) if corpus else "",
         "budget.steps": str(steps) if steps else "",
         "run.seed": str(seed) if seed >= 0 else "",
         "data.holdout": str(holdout) if holdout else "",
+        "budget.micro_batch": str(micro_batch) if micro_batch else "",
     }
     return [*settings, *(f"{key}={value}" for key, value in options.items() if value)]

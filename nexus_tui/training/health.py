@@ -1,4 +1,4 @@
-"""Whether training is sound: numbers that are none, and losses that jump out of their row."""
+"""Whether training is sound: numbers that are none, losses that jump, memory that is refused."""
 
 from __future__ import annotations
 
@@ -108,3 +108,12 @@ def unsound(tensors: Iterable[tuple[str, Tensor | None]]) -> str:
         if tensor is not None and not (finite := torch.isfinite(tensor)).all():
             return f"{name} has {int((~finite).sum()):,} of {tensor.numel():,} numbers that are not finite"
     return ""
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether memory was refused: by Python, numpy or torch, to a kernel or to a thread that was to begin."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    said = str(error)
+    refused = ("can't allocate memory", "not enough memory", "can't start new thread", "std::bad_alloc")
+    return isinstance(error, RuntimeError) and any(words in said for words in refused)

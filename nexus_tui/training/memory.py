@@ -1,6 +1,7 @@
 """What a training step frees stays with the process: the next step takes it again."""
 
 import ctypes
+import gc
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
 """Parameters of mallopt(3), from glibc's malloc.h."""
@@ -21,3 +22,11 @@ def keep_freed_memory() -> None:
         return
     for parameter, value in ((_TRIM_THRESHOLD, _KEPT), (_MMAP_THRESHOLD, _KEPT), (_ARENA_MAX, 1)):
         mallopt(parameter, value)
+
+
+def give_back_memory() -> None:
+    """Give what is free to the kernel: training has ended, and others may need it."""
+    gc.collect()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)

@@ -1,6 +1,7 @@
 """A training session: the thread that trains a run, owned by no screen."""
 
 import threading
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Self
@@ -15,8 +16,9 @@ from nexus_tui.runs.run import Run, RunError
 from nexus_tui.training.branching import adopt
 from nexus_tui.training.channel import Channel
 from nexus_tui.training.control import Control, Plan, Save, ScaleRate, Stop
+from nexus_tui.training.footprint import changed, require_room
 from nexus_tui.training.launch import Launch, require_share
-from nexus_tui.training.memory import keep_freed_memory
+from nexus_tui.training.memory import give_back_memory, keep_freed_memory
 
 
 class SessionError(Exception):
@@ -66,16 +68,20 @@ class Session:
         name: str = "",
         control: Control | None = None,
         launch: Launch = Launch(),  # noqa: B008
+        force: bool = False,
     ) -> Self:
         """Begin a new run. Its folder and journal exist when this returns.
 
         `name` defaults to the preset's with the first free number; `control` may have wishes already;
-        `launch` says how many processes train together, of which this is the first.
-        Raises SessionError, LaunchError.
+        `launch` says how many processes train together, of which this is the first; with `force` it is
+        tried where memory will not do.
+        Raises SessionError, LaunchError, TooLargeError (memory).
         """
         folder = _new_folder(runs_folder, name, config.preset or "run")
         require_share(launch, config.budget.batch)
-        _check_corpus(config)
+        length = _check_corpus(config)
+        if not force:
+            require_room(folder.name, config, length, launch)
         try:
             runs_folder.mkdir(parents=True, exist_ok=True)
             with new_folder(folder) as beginning:
@@ -97,13 +103,17 @@ class Session:
         steps: int = 0,
         rate_scale: float | None = None,
         launch: Launch = Launch(),  # noqa: B008
+        *,
+        micro_batch: int = 0,
+        force: bool = False,
     ) -> Self:
         """Go on with a run from a checkpoint, by step or name; None is the newest (or the start).
 
         With `steps`, to that step instead of the one planned; with `rate_scale`, at the planned learning
-        rate times that.
+        rate times that; with `micro_batch`, so many windows at once instead of what is configured; with
+        `force` also where memory will not do.
         Raises SessionError, LaunchError, RunError (no such run or checkpoint), RunLockedError (somebody
-        trains it).
+        trains it), TooLargeError (memory).
         """
         run = Run.open(folder)
         if run.kind == "loop":
@@ -132,6 +142,9 @@ class Session:
             raise SessionError(
                 f"{run.name} has finished its {planned} steps; resume it from an earlier one, or with more."
             )
+        config = changed(config, micro_batch)
+        if not force:
+            require_room(run.name, config, 0, launch)
         session = cls(folder, config, checkpoint, None, launch)
         if steps:
             session.control.request(Plan(steps))
@@ -150,11 +163,14 @@ class Session:
         name: str = "",
         rate_scale: float | None = None,
         launch: Launch = Launch(),  # noqa: B008
+        *,
+        micro_batch: int = 0,
+        force: bool = False,
     ) -> Self:
         """Go on with a recorded run in a new one, which begins with its record and the weights that it has.
 
-        `which` and `rate_scale` are as in `resume`; `name` defaults to the record's with the first free
-        number. Raises SessionError, RunError (no such checkpoint).
+        `which`, `rate_scale`, `micro_batch` and `force` are as in `resume`; `name` defaults to the record's
+        with the first free number. Raises SessionError, RunError (no such checkpoint), TooLargeError.
         """
         checkpoint = run.newest_checkpoint() if which is None else run.checkpoint(which)
         if checkpoint is None:
@@ -165,13 +181,18 @@ class Session:
                 f"{run.name} is at step {checkpoint.step:,}; say how far to go on, as in --steps {more}."
             )
         folder = _new_folder(runs_folder, name, run.name)
+        if not force:  # before anything is written
+            config = RunConfig.check(run.config, str(run.folder / "run.toml"))
+            require_room(folder.name, changed(config, micro_batch), 0, launch)
         try:
             adopt(run, checkpoint, folder)
         except FileExistsError:
             raise _taken(folder) from None
         except OSError as error:
             raise SessionError(f"{folder} cannot be written ({error.strerror}).") from None
-        return cls.resume(folder, checkpoint.name, steps, rate_scale, launch)
+        return cls.resume(
+            folder, checkpoint.name, steps, rate_scale, launch, micro_batch=micro_batch, force=True
+        )
 
     @property
     def taken(self) -> str:
@@ -198,20 +219,25 @@ class Session:
 
     def _train(self) -> None:
         try:
-            from nexus_tui.training.trainer import Trainer
-
-            run = Run(self.folder)
-            trainer = Trainer(run, self._config, self.control, self._woken, self._unreachable, self._launch)
-            trainer.train(self._checkpoint)
+            self._train_it()
         except BaseException as error:
+            traceback.clear_frames(error.__traceback__)  # they hold the model
             self.error = error
         finally:
             self.control.end()
             if self._channel:
                 self._channel.close()
             self._lock.release()
+            give_back_memory()
             self._done.set()
             self._woken()
+
+    def _train_it(self) -> None:
+        from nexus_tui.training.trainer import Trainer
+
+        run = Run(self.folder)
+        trainer = Trainer(run, self._config, self.control, self._woken, self._unreachable, self._launch)
+        trainer.train(self._checkpoint)
 
     def _beat(self) -> None:
         while not self._done.wait(BEAT):
@@ -222,10 +248,13 @@ class Session:
             self.wake()
 
 
-def _check_corpus(config: RunConfig) -> None:
-    """Raise SessionError, before anything is written, for a corpus that is missing, no text or too short."""
+def _check_corpus(config: RunConfig) -> int:
+    """How many bytes of a corpus will be in memory.
+
+    Raises SessionError, before anything is written, for one that is missing, no text or too short.
+    """
     from nexus_tui.data.cache import CorpusError
-    from nexus_tui.data.corpus import check_corpus
+    from nexus_tui.data.corpus import SMALL, check_corpus
     from nexus_tui.data.tokenizer import TokenizerError, load_tokenizer
 
     try:
@@ -240,6 +269,7 @@ def _check_corpus(config: RunConfig) -> None:
             f"{Path(config.data.corpus).name} is too short: {config.data.validation:.0%} of its {size:,} "
             f"bytes do not fill a window of {config.data.window}; use a longer text or a smaller data.window."
         )
+    return min(size or 0, SMALL)
 
 
 def _new_folder(runs_folder: Path, name: str, preset: str) -> Path:

@@ -38,7 +38,7 @@ from nexus_tui.runs.run import Run
 from nexus_tui.training import control as c
 from nexus_tui.training.batches import windows_of
 from nexus_tui.training.evaluation import Validation, summary, validation
-from nexus_tui.training.health import DivergedError, SpikeWatch
+from nexus_tui.training.health import DivergedError, SpikeWatch, out_of_memory
 from nexus_tui.training.launch import Launch
 from nexus_tui.training.learner import TOKENIZER, Learner
 from nexus_tui.training.preparing import Preparing, about_evaluations, shuffled
@@ -108,8 +108,10 @@ class Trainer:
         except j.JournalTakenError:
             raise  # there is nothing of ours left to write into
         except Exception as error:
-            self._fail(str(error) or type(error).__name__)
-            raise
+            if not out_of_memory(error):
+                self._fail(str(error) or type(error).__name__)
+                raise
+            self._fail(self._too_large())
         finally:
             self._ranks.end()
             self._journal.close()
@@ -481,6 +483,16 @@ class Trainer:
         )
         where = f"step {good.step:,}" if good else "the start"
         self._fail(f"stopped before a harmful update: {error.cause}; resume from {where} with a lower rate.")
+
+    def _too_large(self) -> str:
+        """That memory was refused, what is kept, and how to go on."""
+        self._run.refresh()
+        newest, at_once = self._run.newest_checkpoint(), self._config.windows_at_once
+        kept = f"step {newest.step:,} is kept" if newest else "nothing had been saved"
+        if at_once == 1:
+            return f"memory ran out; {kept}. Train a smaller model or a smaller data.window."
+        fewer = f"nexus-tui train --resume {self._run.name} --micro-batch {at_once // 2}"
+        return f"memory ran out; {kept}. Fewer windows at once take less: {fewer}"
 
     def _last_good(self) -> Checkpoint | None:
         """The newest checkpoint from before the spike that is not over; if there is none, the newest."""

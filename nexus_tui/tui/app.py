@@ -386,11 +386,11 @@ class NexusApp(App[str]):
             return f"{run.name} is a record to look at; it cannot go on from here."
         return f"{run.name} is being trained." if run.holder else self.why_no_training()
 
-    async def start(self, model: str, overrides: list[str], name: str) -> None:
+    async def start(self, model: str, overrides: list[str], name: str, *, force: bool = False) -> None:
         """Begin a new run; `show_session` then shows it. Raises LaunchError."""
         if reason := self.why_no_training():
             raise LaunchError(reason)
-        begin = partial(self._launcher.start, self.runs_folder, model, overrides, name)
+        begin = partial(self._launcher.start, self.runs_folder, model, overrides, name, force=force)
         self.session = await asyncio.to_thread(begin)
 
     async def resume(self, run: Run, which: str | int | None = None) -> None:

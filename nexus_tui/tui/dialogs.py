@@ -19,6 +19,7 @@ from nexus_tui.runs.recovery import lower_rate
 from nexus_tui.runs.run import Run
 from nexus_tui.tui import theme
 from nexus_tui.tui.glyphs import spell
+from nexus_tui.tui.launcher import TooLarge
 from nexus_tui.tui.lines import ink
 from nexus_tui.tui.safe import plain
 from nexus_tui.tui.screen import WIDTHS
@@ -152,6 +153,18 @@ def _wrong_scale(text: str) -> str:
     except ValueError:
         return f"{text!r} is no number; write a factor such as 0.5."
     return "" if 0 < scale <= 100 else "Write a factor above 0 and up to 100."
+
+
+def memory_dialog(name: str, error: TooLarge) -> ChoiceDialog:
+    """Ask what to do where memory will not do for a training."""
+    fewer = Choice(
+        "m",
+        f"{error.micro_batch} at once",
+        f"Takes {error.micro_batch} windows of the same batch at once, which needs {error.needs}.",
+    )
+    tries = Choice("t", "try", "Tries it as it is; where memory runs out, training stops and says so.")
+    choices = [*([fewer] if error.micro_batch else []), tries]
+    return ChoiceDialog(f"{name} may not fit into memory", str(error), choices, role="warn")
 
 
 def plan_dialog(step: int, planned: int) -> LineDialog:

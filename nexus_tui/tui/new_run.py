@@ -14,8 +14,8 @@ from textual.containers import Horizontal, Vertical
 from textual.widgets import Button, Input, Label, Static
 
 from nexus_tui.resources import model_files
-from nexus_tui.tui.dialogs import Dialog
-from nexus_tui.tui.launcher import LaunchError, override
+from nexus_tui.tui.dialogs import Dialog, memory_dialog
+from nexus_tui.tui.launcher import LaunchError, TooLarge, override
 from nexus_tui.tui.listing import Column, Listing, Row
 from nexus_tui.tui.safe import plain
 
@@ -192,14 +192,30 @@ class NewRunDialog(Dialog[bool]):
             self._start(overrides)
 
     @work
-    async def _start(self, overrides: list[str]) -> None:
+    async def _start(self, overrides: list[str], force: bool = False) -> None:
         try:
-            await self._app.start(self.preset.name, overrides, self._value("name"))
+            await self._app.start(self.preset.name, overrides, self._value("name"), force=force)
+        except TooLarge as error:
+            self._ask(overrides, error)
         except LaunchError as error:
             self._tell(str(error))
             self._starting = False
         else:
             self.dismiss(True)
+
+    def _ask(self, overrides: list[str], error: TooLarge) -> None:
+        """Memory will not do: fewer windows at once, as it is, or back."""
+
+        def answer(key: str | None) -> None:
+            if key == "m":
+                self._start([*overrides, override("budget.micro_batch", error.micro_batch)])
+            elif key == "t":
+                self._start(overrides, force=True)
+            else:
+                self._tell("")
+                self._starting = False
+
+        self.app.push_screen(memory_dialog(self.preset.name, error), answer)
 
     def _value(self, name: str) -> str:
         return self.query_one(f"#{name}", Input).value.strip()

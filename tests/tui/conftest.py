@@ -20,7 +20,7 @@ from nexus_tui.runs.store import Runs
 from nexus_tui.training.control import Act, Control, Save
 from nexus_tui.tui import theme
 from nexus_tui.tui.app import NexusApp
-from nexus_tui.tui.launcher import Launcher, LaunchError
+from nexus_tui.tui.launcher import Launcher, LaunchError, TooLarge
 from tests.tui.fake_runs import START, FakeRun
 from tests.tui.screens import text
 
@@ -65,33 +65,57 @@ class FakeLauncher(Launcher):
         self.scales: list[float | None] = []
         self.branched: list[tuple[str, str | int | None, int]] = []
         self.failure = ""
+        self.too_large = False
         self.session: FakeSession | None = None
         self.warmed = False
 
     def warm(self) -> None:
         self.warmed = True
 
-    def start(self, runs_folder: Path, model: str, overrides: list[str], name: str) -> FakeSession:
+    def start(
+        self, runs_folder: Path, model: str, overrides: list[str], name: str, *, force: bool = False
+    ) -> FakeSession:
         self.started.append((model, overrides, name))
+        self._weigh(force or "micro_batch" in "".join(overrides))
         if self.failure:
             raise LaunchError(self.failure)
         run = FakeRun(runs_folder / (name or f"{model}-1"), preset=model)
         return self._session(run.folder)
 
     def resume(
-        self, folder: Path, which: str | int | None = None, rate_scale: float | None = None
+        self,
+        folder: Path,
+        which: str | int | None = None,
+        rate_scale: float | None = None,
+        *,
+        micro_batch: int = 0,
+        force: bool = False,
     ) -> FakeSession:
         self.resumed.append((folder.name, which))
         self.scales.append(rate_scale)
+        self._weigh(force or micro_batch == 2)
         if self.failure:
             raise LaunchError(self.failure)
         return self._session(folder)
 
-    def branch(self, run: Path, runs_folder: Path, which: str | int | None, steps: int) -> FakeSession:
+    def branch(
+        self,
+        run: Path,
+        runs_folder: Path,
+        which: str | int | None,
+        steps: int,
+        *,
+        micro_batch: int = 0,
+        force: bool = False,
+    ) -> FakeSession:
         self.branched.append((run.name, which, steps))
         if self.failure:
             raise LaunchError(self.failure)
         return self._session(FakeRun(runs_folder / f"{run.name}-1").folder)
+
+    def _weigh(self, fits: bool) -> None:
+        if self.too_large and not fits:
+            raise TooLarge("it needs 31.2 GB of memory, and this machine leaves 22.2 GB", 2, "9.0 GB")
 
     def _session(self, folder: Path) -> FakeSession:
         self.session = FakeSession(folder)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from nexus_tui.tui.app import NexusApp
-from nexus_tui.tui.dialogs import LineDialog
+from nexus_tui.tui.dialogs import ChoiceDialog, LineDialog
 from tests.tui.conftest import FakeLauncher, ready, settled, until
 from tests.tui.fake_runs import FakeRun
 from tests.tui.screens import press, text
@@ -89,3 +89,45 @@ async def test_esc_changes_nothing_and_another_checkpoint_is_asked_about_too(
         assert "Resume run from step 100, at a lower rate?" in text(app)
         await press(pilot, "escape")
         assert launcher.resumed == []
+
+
+async def test_where_memory_will_not_do_it_says_so_and_asks(
+    make_app: Make, folder: Path, launcher: FakeLauncher
+) -> None:
+    run = FakeRun(folder / "run", every=100).train(110)
+    run.end("stopped")
+    launcher.too_large = True
+    app = make_app(run)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await ready(pilot)
+        await press(pilot, "r")
+        await until(pilot, lambda: isinstance(app.screen, ChoiceDialog))
+        await settled(pilot)
+        said = " ".join(text(app).split())
+        assert "run may not fit into memory" in said
+        assert "this machine leaves 22.2 GB." in said
+        assert "2 at once" in said
+        await press(pilot, "m")
+        await until(pilot, lambda: launcher.session is not None)
+        await settled(pilot)
+        assert launcher.resumed == [("run", None)] * 2
+
+
+@pytest.mark.parametrize(("key", "said"), [("m", ["budget.micro_batch=2"]), ("t", [])])
+async def test_so_does_the_dialog_for_a_new_run(
+    make_app: Make, launcher: FakeLauncher, key: str, said: list[str]
+) -> None:
+    launcher.too_large = True
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await press(pilot, "n")
+        await settled(pilot)
+        await press(pilot, "enter", "enter")
+        await until(pilot, lambda: isinstance(app.screen, ChoiceDialog))
+        await press(pilot, "escape", "enter")
+        await until(pilot, lambda: isinstance(app.screen, ChoiceDialog))
+        await press(pilot, key)
+        await until(pilot, lambda: launcher.session is not None)
+        await settled(pilot)
+        assert [overrides for _, overrides, _ in launcher.started] == [[], [], said]
