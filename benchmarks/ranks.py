@@ -5,10 +5,10 @@ share the batch over gloo on this machine: their gradients are summed (DDP), or 
 Processor time is that of all processes of a contender: what it takes besides one's is the price of sharing,
 also where other work on the machine spoils the time on the clock.
 
-On paper, a step of n processes is the time of its rows, a + b · rows from two batches measured, and that of a
-sum around a ring: 2 (n - 1) / n of the gradients' bytes over the slowest link, and 2 (n - 1) times its
-latency (Patarasuk and Yuan, J. Parallel Distrib. Comput. 69, 2009). That nothing of it hides behind the
-backward pass is assumed, though much does.
+On paper, a step of n processes is the processor time of its rows, a + b · rows from two batches measured,
+and that of a sum around a ring: 2 (n - 1) / n of the gradients' bytes over the slowest link, and 2 (n - 1)
+times its latency (Patarasuk and Yuan, J. Parallel Distrib. Comput. 69, 2009). That nothing of it hides behind
+the backward pass is assumed, though much does.
 """
 
 import argparse
@@ -154,8 +154,8 @@ def main() -> None:
     for name, seconds in spent.items():
         print(f"| {name} | {seconds:.3f} | {seconds / first:.2f} |")
     print()
-    one, threads, ddp, _, half = timings.values()
-    whole, part = (timing.median / STEPS for timing in (one, half))
+    one, threads, ddp, _, _ = timings.values()
+    whole, part = first, spent["one process, one thread, half the batch"]
     rows = (max(2 * part - whole, 0.0), (whole - max(2 * part - whole, 0.0)) / BATCH)
     print(f"A step of one thread is {rows[0]:.3f} s and {rows[1]:.4f} s for each row.\n")
     print(goal("two processes (DDP) take", 0.65, statistics.median(ddp.over(one)), "×", "the time of one"))

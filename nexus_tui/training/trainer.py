@@ -133,7 +133,7 @@ class Trainer:
             )
         )
         if self._launch.size > 1:
-            self._activity(f"waiting for the other {self._launch.size - 1} processes")
+            self._activity("waiting for the other processes")
             from nexus_tui.training.distributed import Ranks
 
             self._ranks = Ranks(self._launch)

@@ -44,13 +44,13 @@ def made_of(run: Run) -> list[str]:
 
 
 def device(run: Run) -> list[str]:
-    """What it trains on: `2 cores`, `4 processes · 2 cores`, or the device's name."""
+    """What it trains on: `2 cores`, `4 processes of 2 cores`, or the device's name."""
     event = next((event for event in reversed(run.log) if isinstance(event, DeviceEvent)), None)
     if event is None:
         return []
     cores = f"{event.threads} core{'s' if event.threads != 1 else ''}"
-    each = [f"{event.processes} processes"] if event.processes > 1 else []
-    return [*each, cores if event.device == "cpu" else plain(event.device)]
+    each = cores if event.device == "cpu" else plain(event.device)
+    return [f"{event.processes} processes of {each}" if event.processes > 1 else each]
 
 
 def progress(run: Run, pace: Pace | None, width: int) -> Line:
