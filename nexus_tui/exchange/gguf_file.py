@@ -40,8 +40,12 @@ def export_gguf(
     """
     if importlib.util.find_spec("gguf") is None:
         raise ExchangeError("GGUF needs the package gguf: pip install 'nexus-tui[gguf]'.")
+    import gguf
+
     from nexus_tui.lm.pretrained import load_model
 
+    if not hasattr(gguf.MODEL_ARCH, "JAMBA"):
+        raise ExchangeError("the installed gguf does not know Jamba: pip install 'gguf>=0.18'.")
     checkpoint.verify("model.safetensors", "config.json", TOKENIZER)
     vocabulary = _vocabulary(checkpoint.path / TOKENIZER)
     model = load_model(checkpoint.path)
@@ -113,10 +117,7 @@ def _tensors(model: HybridLM) -> Iterator[tuple[str, np.ndarray[Any, np.dtype[np
             array = -np.exp(array)
         elif name.endswith("conv1d.weight"):
             array = array[:, 0]
-        found = names.get_name(name, try_suffixes=(".weight", ".bias"))
-        if found is None:
-            raise ExchangeError(f"the installed gguf has no name for {name}: install gguf 0.18 or newer.")
-        yield found, np.ascontiguousarray(array)
+        yield str(names.get_name(name, try_suffixes=(".weight", ".bias"))), np.ascontiguousarray(array)
 
 
 def _vocabulary(path: Path) -> dict[str, Any]:

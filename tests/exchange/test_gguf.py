@@ -100,6 +100,10 @@ def test_what_llama_cpp_cannot_run_is_refused(byte_run: Run, tmp_path: Path, mon
     words = import_folder(folder, tmp_path / "runs", "words")
     with pytest.raises(ExchangeError, match="is no byte-level BPE that cuts words as GPT-2 does"):
         export_gguf(words, words.checkpoint(0), tmp_path / "words.gguf")
+    with monkeypatch.context() as old:
+        old.setattr(gguf, "MODEL_ARCH", object())
+        with pytest.raises(ExchangeError, match=r"pip install 'gguf>=0\.18'"):
+            export_gguf(taken, taken.checkpoint(0), tmp_path / "model.gguf")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(ExchangeError, match=r"pip install 'nexus-tui\[gguf\]'"):
         export_gguf(taken, taken.checkpoint(0), tmp_path / "model.gguf")
