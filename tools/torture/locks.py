@@ -177,20 +177,29 @@ def at_once(folder: Path, figures: Figures) -> None:
     for _ in range(ROUNDS):
         (run / lock.LOCK).write_text(json.dumps({"pid": 1, "host": "elsewhere"}), "utf-8")
         os.utime(run / lock.LOCK, (0, 0))
-        start = time.monotonic() + 0.25
+        start, (told, tell), (wait, over) = time.monotonic() + 0.25, os.pipe(), os.pipe()
 
-        def take(start: float = start) -> int:
+        def take(start: float = start, tell: int = tell, wait: int = wait, over: int = over) -> int:
+            os.close(over)
             without_flock()
             time.sleep(max(0.0, start - time.monotonic()))
             try:
                 RunLock(run)
+                status = HELD
             except RunLockedError:
-                return REFUSED
-            time.sleep(1.0)
-            return HELD
+                status = REFUSED
+            os.write(tell, b".")
+            os.read(wait, 1)  # whoever has it keeps it until all have tried
+            return status
 
         children = [process(take) for _ in range(AT_ONCE)]
+        tried = 0
+        while tried < AT_ONCE:
+            tried += len(os.read(told, AT_ONCE))
+        os.close(over)
         statuses = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+        for descriptor in (told, tell, wait):
+            os.close(descriptor)
         winners.append(statuses.count(HELD))
         others += statuses.count(REFUSED)
     figures.holds(
