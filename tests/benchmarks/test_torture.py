@@ -62,8 +62,9 @@ def test_a_missed_figure_is_written_and_a_section_that_takes_too_long_is_not(
     document = Document(tmp_path / "found.md", "# Found\n", tuple(sections), limit=60)
     assert running.run(document, sections) == (["late", "broken"], ["bad: runs that differ ≤ 0 runs"])
     text = document.path.read_text()
-    assert "| runs that differ ≤ 0 runs | 1 runs | not met | [Bad](#bad) |" in text
-    assert "| all of it takes ≤ 60 s | " in text
+    assert "| [Bad](#bad) | **0 of 1** | " in text
+    assert "| [Good](#good) | 1 of 1 | " in text
+    assert "| all of it, within 60 s | yes | " in text
     assert "## Late" not in text
     time.sleep(0.1)
     left = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
