@@ -144,7 +144,7 @@ def _take(file: IO[str], own: Path, path: Path) -> None:
                 held = _read(theirs)
                 time.sleep(0.03)
                 continue
-            with _alone(path.with_name(_TAKING), now) as alone:
+            with _alone(file, own, now) as alone:
                 if not alone or not _is_at(theirs, path):  # its holder took it away while we waited
                     continue
                 held, beat = _read(theirs), os.fstat(theirs.fileno()).st_mtime
@@ -173,24 +173,49 @@ def _appears(own: Path, path: Path) -> bool:
 
 
 @contextmanager
-def _alone(path: Path, now: float) -> Iterator[bool]:
+def _alone(file: IO[str], own: Path, now: float) -> Iterator[bool]:
     """Remove a dead process' lock one after the other, or what has just come into its place is removed too.
 
-    Gives False to who has to wait.
+    Gives False to who has to wait. The right to do so is a second name of our own file, so that who dies with
+    it is known to be dead as well.
     """
-    try:
-        path.open("x").close()
-    except FileExistsError:
-        with contextlib.suppress(FileNotFoundError):
-            if now - path.stat().st_mtime > SILENT:
-                path.unlink()
+    path = own.with_name(_TAKING)
+    if not _claims(own, path):
+        _remove_dead_claim(path, now)
         time.sleep(0.03)
         yield False
         return
     try:
         yield True
     finally:
-        path.unlink(missing_ok=True)
+        if _is_at(file, path) or _read_from(path) == _ourselves():
+            path.unlink(missing_ok=True)
+
+
+def _claims(own: Path, path: Path) -> bool:
+    """Let a file that says who we are appear under another name, unless that is taken."""
+    try:
+        os.link(own, path)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        try:
+            with path.open("x") as file:
+                file.write(own.read_text("utf-8"))
+        except FileExistsError:
+            return False
+    return True
+
+
+def _remove_dead_claim(path: Path, now: float) -> None:
+    with contextlib.suppress(FileNotFoundError), open(path, "r+", opener=_at_once) as claim:
+        if _is_held(claim, fcntl.LOCK_EX) or not _is_at(claim, path):
+            return
+        who, since = _read(claim), os.fstat(claim.fileno()).st_mtime
+        if not _lives(who, since, now) if who else now - since > SILENT:
+            path.unlink()
 
 
 def _remove_leftovers(folder: Path, now: float) -> None:
@@ -250,6 +275,12 @@ def _words(holder: Holder | None, silent: float) -> str:
         return f"{who}; stop it there first"
     last = f"whose last sign of life is {max(silent, 0):.0f} s old"
     return f"{who}, {last}; stop it there first, or resume after {SILENT:.0f} s of silence"
+
+
+def _read_from(path: Path) -> Holder | None:
+    with contextlib.suppress(OSError), open(path, opener=_at_once) as file:
+        return _read(file)
+    return None
 
 
 def _read(file: IO[str]) -> Holder | None:

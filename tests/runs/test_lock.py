@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import fcntl
 import json
 import os
 import socket
@@ -189,6 +190,22 @@ def test_of_many_who_find_a_dead_process_lock_at_once_one_gets_it(
         assert [path.name for path in run.iterdir()] == [LOCK]
         taken[0].release()
         assert not any(run.iterdir())
+
+
+@pytest.mark.parametrize("flock", [fcntl.flock, without_a_kernels_lock])
+def test_who_died_while_it_removed_a_dead_process_lock_holds_nobody_up(
+    run: Path, monkeypatch: pytest.MonkeyPatch, flock: Callable[..., None]
+) -> None:
+    code = (
+        "import sys, os; from pathlib import Path; from nexus_tui.runs import lock;"
+        "lock._is_at = lambda *_: os.kill(os.getpid(), 9);"
+        "lock.RunLock(Path(sys.argv[1]))"
+    )
+    left_by(run, "elsewhere", ago=SILENT * 2)
+    subprocess.run([sys.executable, "-c", code, str(run)], check=False)
+    assert sorted(path.name.split("-")[0] for path in run.iterdir()) == [".lock", ".lock", "lock"]
+    monkeypatch.setattr(lock.fcntl, "flock", flock)
+    RunLock(run).release()
 
 
 def test_a_lock_that_is_somebody_elses_by_now_is_neither_touched_nor_removed(run: Path) -> None:
