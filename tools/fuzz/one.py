@@ -10,6 +10,7 @@ import argparse
 import contextlib
 import faulthandler
 import hashlib
+import importlib
 import json
 import os
 import random
@@ -18,11 +19,16 @@ import sys
 import tempfile
 import time
 import traceback
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import FunctionType
+
+from tools.fuzz.targets import check, targets
+from tools.fuzz.watching import Watch
 
 SLOW = 1.0
-"""Seconds that no input may take."""
+"""Seconds of processor time that no input may take."""
 MEMORY = 3 << 30
 """Bytes of address space that the process may have besides what it has when the fuzzing begins."""
 LONGEST = 4096
@@ -52,9 +58,6 @@ class Feeder:
     """Gives inputs to a parser and notes what must not happen."""
 
     def __init__(self, name: str, folder: Path, keep: Path, inputs: int, seconds: float) -> None:
-        from tools.fuzz.targets import targets
-        from tools.fuzz.watching import Watch
-
         self.told = Told()
         self._target, self._folder, self._keep = targets()[name], folder, keep
         self._inputs = inputs
@@ -72,7 +75,7 @@ class Feeder:
 
     def feed(self, data: bytes) -> None:
         """Give one input."""
-        began = time.perf_counter()
+        began, used = time.perf_counter(), time.process_time()
         if began > self._armed + 1:  # each arming starts a thread
             faulthandler.dump_traceback_later(HANGS, exit=True)
             self._armed = began
@@ -83,7 +86,7 @@ class Feeder:
             raise
         except BaseException as error:  # a panic of Rust is no Exception
             self._note(error, data)
-        took = time.perf_counter() - began
+        took = time.process_time() - used
         if took > max(SLOW, self.told.slowest):
             self._defect("slow", f"{took:.1f} s", data)
         if self._watch.seen:
@@ -102,8 +105,6 @@ class Feeder:
         return self.told
 
     def _once(self, data: bytes) -> bool:
-        from tools.fuzz.targets import check
-
         return check(self._target, self._folder, data)
 
     def _note(self, error: BaseException, data: bytes) -> None:
@@ -127,11 +128,30 @@ def resident() -> int:
 
 def first_inputs(name: str) -> list[bytes]:
     """Valid files, and choices for hostile ones."""
-    from tools.fuzz.targets import targets
-
     target, numbers = targets()[name], random.Random(name)
     made = [b"\1" + numbers.randbytes(size) for size in (8, 40, 200, 800)] if target.make else []
     return [b"\0" + seed for seed in target.seeds()] + made
+
+
+def instrument(modules: Iterable[str]) -> None:
+    """Let atheris see which lines and branches of the functions of some modules are reached."""
+    import atheris
+
+    for path in modules:
+        module = importlib.import_module(path.removesuffix(".py").replace("/", "."))
+        for function in functions_of(module, module.__name__):
+            atheris.instrument_func(function)
+
+
+def functions_of(place: object, module: str) -> Iterator[FunctionType]:
+    """The functions and methods that a module defines, of itself or of one of its classes."""
+    for value in vars(place).values():
+        if isinstance(value, type) and value.__module__ == module:
+            yield from functions_of(value, module)
+        for wrapped in ("fget", "func", "__func__", "__wrapped__"):
+            value = getattr(value, wrapped, value)
+        if isinstance(value, FunctionType) and value.__module__ == module:
+            yield value
 
 
 def guided(feeder: Feeder, firsts: list[bytes], folder: Path, seed: int) -> None:
@@ -205,14 +225,6 @@ def main() -> None:
         place = Path(name)
         for variable in ("XDG_CACHE_HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"):
             os.environ[variable] = str(place / variable)
-        if not asked.unguided:
-            import atheris
-
-            with atheris.instrument_imports(include=["nexus_tui"], enable_loader_override=False):
-                import tools.fuzz.looking  # noqa: F401
-                from tools.fuzz.targets import targets
-        from tools.fuzz.targets import targets
-
         (place / "files").mkdir()
         feeder = Feeder(asked.name, place / "files", asked.keep, asked.inputs, asked.seconds)
         firsts = first_inputs(asked.name)
@@ -225,8 +237,8 @@ def main() -> None:
         else:
             corpus = asked.corpus or place / "corpus"
             corpus.mkdir(parents=True, exist_ok=True)
+            instrument(targets()[asked.name].modules)
             guided(feeder, firsts, corpus, asked.seed)
-    _ = targets
 
 
 if __name__ == "__main__":

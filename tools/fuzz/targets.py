@@ -30,6 +30,8 @@ class Target:
     """Whether a refusal names the file that it is about."""
     prepare: Callable[[Path], None] = field(default=lambda _: None)
     """Makes what stands beside the file, once."""
+    inputs: int = 60_000
+    """That a whole run gives it: the fewer, the longer one takes."""
 
 
 @functools.cache

@@ -316,6 +316,7 @@ TARGETS = (
         make_config,
         ("ValueError", "FileNotFoundError"),
         prepare=prepare_model,
+        inputs=6_000,
     ),
     Target(
         "model.safetensors",
@@ -325,6 +326,7 @@ TARGETS = (
         make_tensors,
         ("ValueError", "FileNotFoundError"),
         prepare=prepare_model,
+        inputs=4_000,
     ),
     Target(
         "optimizer.safetensors",
@@ -334,6 +336,7 @@ TARGETS = (
         lambda maker: make_tensors(maker, "optimizer.safetensors"),
         ("ValueError",),
         prepare=prepare_model,
+        inputs=2_000,
     ),
     Target(
         "state.json",
@@ -342,6 +345,7 @@ TARGETS = (
         lambda: _of("state.json"),
         make_state,
         ("ValueError",),
+        inputs=150_000,
     ),
     Target(
         "tokenizer.json",
@@ -350,6 +354,7 @@ TARGETS = (
         lambda: [*_of("tokenizer.json"), seeds.bpe()],
         make_tokenizer,
         ("TokenizerError",),
+        inputs=20_000,
     ),
     Target(
         "kept analysis",
@@ -357,5 +362,6 @@ TARGETS = (
         read_kept,
         kept_seeds,
         make_kept,
+        inputs=20_000,
     ),
 )

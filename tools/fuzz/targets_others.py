@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import struct
+import zlib
 from contextlib import suppress
 from pathlib import Path
 
@@ -110,7 +111,7 @@ def read_table(folder: Path, data: bytes) -> None:
     path = folder / f"table{ending}"
     path.write_bytes(data[1:])
     try:
-        _look(path)
+        _look(path, data)
     finally:
         path.unlink()
 
@@ -153,7 +154,7 @@ def read_lightning(folder: Path, data: bytes) -> None:
         with suppress(OSError):
             (place / f"{text_}.ckpt").write_bytes(b"pickle")
     try:
-        _look(folder)
+        _look(folder, data)
     finally:
         shutil.rmtree(place)
 
@@ -175,16 +176,17 @@ def make_lightning(maker: Maker) -> bytes:
 
 def _looked(folder: Path, name: str, data: bytes) -> None:
     (folder / name).write_bytes(data)
-    _look(folder)
+    _look(folder, data)
 
 
-def _look(path: Path) -> None:
+def _look(path: Path, data: bytes) -> None:
+    """Open a run, and look at every eighth as closely as one can: that takes twenty times as long."""
     from tools.fuzz.looking import look
 
     run = open_run(path)
-    look(run)
-    path_again = run.folder
-    assert path_again == path
+    assert run.summary.known
+    if not zlib.crc32(data) & 7:
+        look(run)
 
 
 _EVENT_SEED = [seeds.event_file()]
@@ -196,6 +198,7 @@ TARGETS = (
         lambda: _EVENT_SEED,
         make_events,
         ("RunError",),
+        inputs=3_000,
     ),
     Target(
         "trainer_state.json",
@@ -204,6 +207,7 @@ TARGETS = (
         lambda: [seeds.trainer_state()],
         make_trainer,
         ("RunError",),
+        inputs=3_000,
     ),
     Target(
         "CSV and other tables",
@@ -217,6 +221,7 @@ TARGETS = (
         ],
         make_table,
         ("RunError",),
+        inputs=8_000,
     ),
     Target(
         "Lightning's folder",
@@ -225,5 +230,6 @@ TARGETS = (
         lambda: [b"/x/epoch=1-step=2-val_loss=2.60.ckpt: 2.6\n\0epoch=1-step=2-val_loss=2.60\nlast"],
         make_lightning,
         ("RunError",),
+        inputs=2_000,
     ),
 )

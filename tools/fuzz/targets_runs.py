@@ -264,7 +264,14 @@ def prepare_claims(folder: Path) -> None:
 _RUNS = "nexus_tui/runs/"
 _EVERY = tuple(_RUNS + name for name in ("journal.py", "record.py", "columns.py"))
 TARGETS = (
-    Target("journal.jsonl", _EVERY, read_journal, lambda: [seeds.JOURNAL], make_journal),
+    Target(
+        "journal.jsonl",
+        _EVERY,
+        read_journal,
+        lambda: [seeds.JOURNAL],
+        make_journal,
+        inputs=10_000,
+    ),
     Target(
         "a whole run",
         (
@@ -285,6 +292,7 @@ TARGETS = (
         lambda: [seeds.JOURNAL],
         make_journal,
         prepare=prepare_run,
+        inputs=1_500,
     ),
     Target(
         "run.toml",
@@ -294,6 +302,7 @@ TARGETS = (
         make_toml,
         ("ConfigError",),
         prepare=prepare_toml,
+        inputs=1_500,
     ),
     Target(
         "manifest.json",
@@ -303,6 +312,7 @@ TARGETS = (
         make_manifest,
         ("CheckpointError",),
         prepare=prepare_manifest,
+        inputs=150_000,
     ),
     Target(
         "evaluations/*.npy",
@@ -312,13 +322,21 @@ TARGETS = (
         make_windows,
         prepare=prepare_windows,
     ),
-    Target("lock", (_RUNS + "lock.py",), read_lock, lambda: [b'{"pid": 1, "host": "h"}'], make_lock),
+    Target(
+        "lock",
+        (_RUNS + "lock.py",),
+        read_lock,
+        lambda: [b'{"pid": 1, "host": "h"}'],
+        make_lock,
+        inputs=150_000,
+    ),
     Target(
         "kept summaries",
         (_RUNS + "summaries.py",),
         read_summaries,
         summaries_seeds,
         prepare=prepare_summaries,
+        inputs=5_000,
     ),
     Target(
         "names called best",
@@ -326,5 +344,6 @@ TARGETS = (
         read_claims,
         lambda: [b"bin\nmodel\nx=>/dev/zero\ny=>../..\nz=>best.z"],
         prepare=prepare_claims,
+        inputs=3_000,
     ),
 )

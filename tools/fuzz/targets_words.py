@@ -233,6 +233,7 @@ TARGETS = (
         read_filter,
         lambda: [b"model:byte lr>=1e-3 best<2.0 -note:debug", b'"a b" age<3d pinned:yes'],
         make_filter,
+        inputs=100_000,
     ),
     Target(
         "control socket",
@@ -240,6 +241,7 @@ TARGETS = (
         read_message,
         lambda: [b'{"act":"rate","scale":0.5}\n', b'{"step":3,"looking":["a"]}\n'],
         make_message,
+        inputs=220_000,
     ),
     Target(
         "view",
@@ -247,6 +249,7 @@ TARGETS = (
         read_view,
         lambda: [b'{"axis":"clock","pins":["a"],"smoothing":0.5}'],
         make_view,
+        inputs=20_000,
     ),
     Target(
         "presets and prompts",
@@ -282,5 +285,6 @@ TARGETS = (
         lambda maker: "".join(maker.of(TEXTS) for _ in range(maker.below(8))).encode(
             "utf-8", "surrogatepass"
         ),
+        inputs=5_000,
     ),
 )

@@ -21,12 +21,16 @@ _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
 class Watch:
-    """Notes writes outside some folders, code that is run, and connections; only while `on`."""
+    """Notes writes outside some folders, code that is run, and connections; only while `on`.
 
-    def __init__(self, *folders: Path) -> None:
+    With `code` false, code is nobody's: a training compiles kernels.
+    """
+
+    def __init__(self, *folders: Path, code: bool = True) -> None:
         self.folders = [str(folder.resolve()) for folder in folders]
         self.seen: list[str] = []
         self._on = False
+        self._never = NETWORK | (CODE if code else set())
         sys.addaudithook(self._hook)
 
     @contextmanager
@@ -41,7 +45,9 @@ class Watch:
     def _hook(self, event: str, arguments: tuple[object, ...]) -> None:
         if not self._on:
             return
-        if event in CODE or event in NETWORK:
+        if event in ("socket.bind", "socket.connect") and isinstance(arguments[1], str | bytes):
+            self._written(event, arguments[1])  # a Unix socket is a file
+        elif event in self._never:
             if not _imports():
                 self.seen.append(f"{event} {arguments!r}"[:300])
         elif event == "open":
@@ -65,6 +71,8 @@ class Watch:
         if isinstance(folder, int) and folder > 2:
             named = Path(f"/proc/self/fd/{folder}") / named
         where = str(named.parent.resolve())
+        if str(named) == os.devnull or str(named.absolute()) in self.folders:
+            return
         if not any(where == each or where.startswith(each + "/") for each in self.folders):
             self.seen.append(f"{event} {os.fsdecode(path)}"[:300])
 
