@@ -33,6 +33,7 @@ bench: $(VENV)/installed-dev
 
 # It ends within 15 minutes, and fails if one figure misses its bound.
 torture: $(VENV)/installed-dev
+	@$(PIP) install --quiet --constraint constraints.txt --group fuzz || echo 'Without atheris, files are changed at random.'
 	$(BIN)/python -m tools.torture $(ARGS)
 
 clean:

@@ -90,11 +90,10 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
     return status, printed.out + printed.err
 
 
-def test_no_command_is_steered_by_a_folder(
-    folder: Path, capsys: pytest.CaptureFixture[str], watch: Watch
-) -> None:
+def test_no_command_is_steered_by_a_folder(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Names and texts that would steer the terminal are shown; pipes, devices and giants are passed over."""
     before = time.monotonic()
+    watch = Watch(folder.parents[1], code=False)  # commands import what they need
     with watch.on():
         printed = [run(capsys, "runs", "--runs", str(folder))[1]]
         listed = run(capsys, "runs", "--runs", str(folder), "--json")[1]

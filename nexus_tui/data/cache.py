@@ -94,7 +94,7 @@ def kept(name: str) -> Entry | None:
     except FileNotFoundError:
         if not folder.exists():
             return None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         pass
     with contextlib.suppress(OSError):
         shutil.rmtree(folder)

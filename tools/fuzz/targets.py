@@ -37,9 +37,15 @@ class Target:
 @functools.cache
 def targets() -> dict[str, Target]:
     """Every target by its name."""
-    from tools.fuzz import targets_models, targets_others, targets_runs, targets_words
+    from tools.fuzz import targets_corpora, targets_models, targets_others, targets_runs, targets_words
 
-    groups = (targets_runs.TARGETS, targets_models.TARGETS, targets_others.TARGETS, targets_words.TARGETS)
+    groups = (
+        targets_runs.TARGETS,
+        targets_models.TARGETS,
+        targets_others.TARGETS,
+        targets_words.TARGETS,
+        targets_corpora.TARGETS,
+    )
     return {target.name: target for group in groups for target in group}
 
 

@@ -196,15 +196,6 @@ def read_prompt_file(folder: Path, data: bytes) -> None:
         visible(found.about)
 
 
-def read_corpus(folder: Path, data: bytes) -> None:
-    """A text to learn from."""
-    from nexus_tui.data.corpus import load_corpus
-
-    path = folder / "corpus.txt"
-    path.write_bytes(data)
-    assert load_corpus(str(path)).data == data
-
-
 def read_text(_: Path, data: bytes) -> None:
     """Any text that is shown: nothing in it steers the terminal, and its width is what it is said to be."""
     from rich.cells import cell_len
@@ -268,14 +259,6 @@ TARGETS = (
         lambda: [b"To be, or not", "é\u202e".encode()],
         None,
         ("ValueError",),
-    ),
-    Target(
-        "a text to learn from",
-        ("nexus_tui/data/corpus.py",),
-        read_corpus,
-        lambda: [b"To be", "é".encode()],
-        None,
-        ("CorpusError",),
     ),
     Target(
         "text that is shown",

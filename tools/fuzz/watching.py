@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,20 +24,21 @@ _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 class Watch:
     """Notes writes outside some folders, code that is run, and connections; only while `on`.
 
-    With `code` false, code is nobody's: a training compiles kernels.
+    Code counts in the thread that watches alone, for others may compile kernels; with `code` false, nowhere.
     """
 
     def __init__(self, *folders: Path, code: bool = True) -> None:
         self.folders = [str(folder.resolve()) for folder in folders]
         self.seen: list[str] = []
         self._on = False
+        self._thread = 0
         self._never = NETWORK | (CODE if code else set())
         sys.addaudithook(self._hook)
 
     @contextmanager
     def on(self) -> Iterator[None]:
         """Watch what is done within."""
-        self._on = True
+        self._on, self._thread = True, threading.get_ident()
         try:
             yield
         finally:
@@ -48,7 +50,7 @@ class Watch:
         if event in ("socket.bind", "socket.connect") and isinstance(arguments[1], str | bytes):
             self._written(event, arguments[1])  # a Unix socket is a file
         elif event in self._never:
-            if not _imports():
+            if event in NETWORK or (threading.get_ident() == self._thread and not _imports()):
                 self.seen.append(f"{event} {arguments!r}"[:300])
         elif event == "open":
             path, mode, flags = arguments

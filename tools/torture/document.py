@@ -28,6 +28,7 @@ long it took.
         _section("hangup", "The terminal goes away", 180),
         _section("strangers", "Strangers at the socket", 90),
         _section("ranks", "Several processes, and one of them killed", 150),
+        _section("fuzz", "Hostile files", 180),
     ),
     LIMIT,
 )

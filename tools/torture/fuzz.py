@@ -5,7 +5,7 @@ import sys
 from tools.fuzz.__main__ import feed_all, guided, table
 from tools.torture.figures import Figures
 
-SECONDS = 8.0
+SECONDS = 5.0
 """For each parser; two are fed at once."""
 SLOW = 1000.0
 GROWN = 64.0
