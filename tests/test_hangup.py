@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -167,6 +168,26 @@ def test_a_terminal_that_takes_nothing_slows_nothing_and_is_painted_anew_when_it
     program.look(0.5)
     assert program.ended() == 0
     same(run, undisturbed)
+
+
+def test_who_was_stopped_and_goes_on_gives_the_terminal_back(tmp_path: Path, programs: list[Program]) -> None:
+    program = Program(str(tmp_path))
+    programs.append(program)
+    before = termios.tcgetattr(program.terminal)
+    program.until(lambda: b"new run" in program.read)
+    for _ in range(2):
+        os.kill(program.pid, signal.SIGSTOP)
+        os.kill(program.pid, signal.SIGCONT)
+        program.look(0.5)
+    program.read = b""
+    program.press("n")
+    program.until(lambda: b"New run" in program.read)
+    program.press("\x1b")
+    program.look(0.3)
+    program.press("q")
+    program.look(0.5)
+    assert program.ended() == 0
+    assert termios.tcgetattr(program.terminal) == before
 
 
 def test_a_training_without_a_screen_outlives_its_terminal(

@@ -100,6 +100,14 @@ class SteadyDriver(LinuxDriver):
         if not isinstance(message, events.Resize | messages.InBandWindowResize):
             super().process_message(message)
 
+    def send_message(self, message: Message) -> None:
+        """As Textual's, unless the screen has just ended: a key may come a moment later."""
+        coroutine = self._app._post_message(message)
+        try:
+            asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        except RuntimeError:
+            coroutine.close()
+
     def _drained(self) -> None:
         """What was dropped is painted anew."""
         if self._running and not self.lost:
@@ -107,9 +115,16 @@ class SteadyDriver(LinuxDriver):
                 self._running.call_soon_threadsafe(self._app.screen.refresh)
 
     def _sigcont_application(self, *arguments: Any) -> None:
-        """The kernel wakes what a hang-up finds asleep: there is nothing to come back to then."""
-        if not self.lost:
-            super()._sigcont_application(*arguments)
+        """The kernel wakes what a hang-up finds asleep: there is nothing to come back to then.
+
+        Who was stopped otherwise than by ctrl+z never left the terminal: another thread would read its keys
+        too, and the terminal would be left as the program has it.
+        """
+        if self.lost:
+            return
+        if self._key_thread is not None and self._key_thread.is_alive():
+            self.suspend_application_mode()
+        super()._sigcont_application(*arguments)
 
     def _run_input_thread(self) -> None:
         try:

@@ -22,6 +22,10 @@ QUIET = 2.0
 ALONE = 0.2
 """Seconds in which nothing follows a lone key."""
 WAY_OUT = ("\x1b", "\x03")
+FLOOD = 256
+"""Characters that come at once and are no typing: a terminal that marks no pastes sends one."""
+PAUSE = 0.05
+"""Seconds without news that end it."""
 _KEPT = {"\n", "\r", "\t"}
 
 
@@ -38,6 +42,8 @@ class PasteParser(XTermParser):
         self._heard = clock()
         self._lone = False
         """Whether the newest that came, amid a paste, is a lone key that may end it."""
+        self._flood: list[str] = []
+        """A paste without marks, so far."""
         self._before = ""
         """The newest characters, as long as a mark may have begun with them."""
         self._chunks: list[str] | None = None
@@ -50,11 +56,31 @@ class PasteParser(XTermParser):
         now = self._clock()
         self._lone = self._chunks is not None and data in WAY_OUT and now - self._heard > QUIET
         self._heard = now
+        if self._flooded(data):
+            self._flood.append(data)
+            return
+        yield from self._flood_ends()
         while data:
             data = (yield from self._type(data)) if self._chunks is None else (yield from self._paste(data))
 
+    def _flooded(self, data: str) -> bool:
+        """Whether this is of a paste without marks: much text at once, or what follows such."""
+        if self._chunks is not None or not _KEPT.issuperset(c for c in data if c < " "):
+            return False
+        begun = any(START.startswith(self._before[-length:]) for length in range(1, len(self._before) + 1))
+        return bool(self._flood) or (len(data) >= FLOOD and not begun)
+
+    def _flood_ends(self) -> Iterable[Message]:
+        if self._flood:
+            text = "".join(self._flood)
+            self._flood.clear()
+            self._before = ""
+            yield pasted(text)
+
     def tick(self) -> Iterable[Message]:
         """What the time that has passed makes of what came, as events."""
+        if self._clock() - self._heard > PAUSE:
+            yield from self._flood_ends()
         if self._lone and self._clock() - self._heard > ALONE:
             self._lone, self._before, self._chunks = False, "", None
             list(super().feed(END))  # Textual's own paste ends too, and is empty

@@ -1,9 +1,10 @@
 """Faults of Textual 8.2 that a key can meet, mended where they are: each ends the app, or answers twice."""
 
+import traceback
 from typing import Any
 
 from textual._context import active_message_pump
-from textual.app import ScreenStackError
+from textual.app import App, ScreenStackError
 from textual.await_complete import AwaitComplete
 from textual.css.query import NoMatches
 from textual.dom import DOMNode
@@ -53,10 +54,16 @@ def harmless(error: Exception) -> bool:
         error = error.error  # type: ignore[assignment]
     if isinstance(error, NoWidget):
         return True
-    node = active_message_pump.get(None)
-    if not isinstance(error, NoMatches | ScreenStackError) or not isinstance(node, DOMNode):
+    if not isinstance(error, NoMatches | ScreenStackError):
         return False
+    nodes = [active_message_pump.get(None)]
+    nodes += [frame.f_locals.get("self") for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return any(isinstance(node, DOMNode) and not isinstance(node, App) and _unseen(node) for node in nodes)
+
+
+def _unseen(node: DOMNode) -> bool:
+    """Whether the screen of a node is not all there, or it has none any more."""
     screen = next((one for one in node.ancestors_with_self if isinstance(one, Screen)), None)
     if screen is None:
-        return not isinstance(node, type(node.app))  # it is of no screen any more
+        return True
     return screen._pruning or screen._closing or not screen.is_mounted or not screen.is_attached

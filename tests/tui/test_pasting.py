@@ -102,3 +102,32 @@ def test_a_mouse_speaks_in_cells_whatever_came_before() -> None:
     found = parsed("\x1b[48;24;80;0;0t\x1b[<0;5;7M", [])
     (press,) = [event for event in found if isinstance(event, events.MouseDown)]
     assert (press.x, press.y) == (4, 6)
+
+
+def test_a_paste_without_marks_is_one_paste_and_no_keys() -> None:
+    clock = Clock()
+    parser = PasteParser(clock=clock)
+    found = list(parser.feed("q"))
+    for _ in range(500):
+        found += [*parser.feed("q word\r" * 100), *parser.tick()]
+    clock.now += 0.01
+    found += [*parser.feed("end"), *parser.tick()]
+    clock.now += 0.1
+    found += [*parser.tick(), *parser.feed("q")]
+    assert [event.key for event in found if isinstance(event, events.Key)] == ["q", "q"]
+    (paste,) = (event for event in found if isinstance(event, events.Paste))
+    assert exact(paste) == "q word\r" * 50_000 + "end"
+
+
+def test_a_sequence_in_a_flood_of_text_is_no_text() -> None:
+    clock = Clock()
+    parser = PasteParser(clock=clock)
+    found = [*parser.feed("a" * 300), *parser.feed(f"\x1b[A{'b' * 300}")]
+    assert [type(event) for event in found[:2]] == [events.Paste, events.Key]
+    assert len(found) == 302
+
+
+@given(st.integers(1, len(START) - 1))
+def test_a_mark_that_comes_in_pieces_is_a_mark_however_much_follows(place: int) -> None:
+    found = parsed(f"{START}{'a' * 300}{END}q", [place])
+    assert [type(event) for event in found] == [events.Paste, events.Key]
