@@ -27,6 +27,7 @@ long it took.
         _section("locks", "Two trainers and one run", 120),
         _section("hangup", "The terminal goes away", 180),
         _section("strangers", "Strangers at the socket", 90),
+        _section("faults", "Numbers that are not finite, and memory that runs out", 180),
         _section("ranks", "Several processes, and one of them killed", 180),
         _section("fuzz", "Hostile files", 180),
     ),
