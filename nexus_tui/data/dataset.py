@@ -20,7 +20,7 @@ from nexus_tui.data.windows import Shuffle, Split, Tokens, Windows, batch, requi
 RULE = "consecutive full windows, 1"
 SAMPLE = 32 << 20
 """Bytes of a larger text that its tokens are learned from."""
-SAMPLE_PIECES = 32
+SAMPLE_PIECES = 128
 """Places that they are taken from, evenly spread."""
 _TOKENS_AT_ONCE = 1 << 20
 

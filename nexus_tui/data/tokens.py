@@ -19,11 +19,12 @@ from nexus_tui.data.corpus import Corpus, Text
 from nexus_tui.data.tokenizer import end_of_text, is_bytes, token_bytes
 from nexus_tui.data.windows import Split, Tokens
 
-PIECE = 1 << 20
-"""Bytes of text that are encoded in one go. Part of what makes a text's tokens: they are cut there."""
+PIECE = 1 << 18
+"""Bytes of text that are encoded in one go, for which tokenizers take a hundred times the memory. Part of
+what makes a text's tokens: they are cut there."""
 DOCUMENTS = 4096
 """… and documents."""
-GROUPS_HELD = 16
+GROUPS_HELD = 64
 """Such goes after which the mapped text is let go of."""
 THREADS = 8
 """At most; fewer where there are fewer cores."""
