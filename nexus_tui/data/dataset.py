@@ -20,7 +20,7 @@ from nexus_tui.data.windows import Shuffle, Split, Tokens, Windows, batch, requi
 RULE = "consecutive full windows, 1"
 SAMPLE = 32 << 20
 """Bytes of a larger text that its tokens are learned from."""
-SAMPLE_PIECES = 128
+SAMPLE_PIECES = 1024
 """Places that they are taken from, evenly spread."""
 _TOKENS_AT_ONCE = 1 << 20
 
@@ -135,8 +135,7 @@ def _trained(corpus: Corpus, text: Text, vocab_size: int, progress: Progress) ->
     known = cache.read_file(key) if corpus.mapping else None
     if known is not None:
         return Tokenizer.from_str(known)
-    progress("learning the tokens", 0, 0)
-    tokenizer = train_bpe(list(_sample(text)), vocab_size)
+    tokenizer = train_bpe(_told(_sample(text), min(len(text), SAMPLE), progress), vocab_size)
     reached = tokenizer.get_vocab_size()
     if reached < vocab_size:
         raise CorpusError(
@@ -146,6 +145,14 @@ def _trained(corpus: Corpus, text: Text, vocab_size: int, progress: Progress) ->
     if corpus.mapping:
         cache.keep_file(key, tokenizer.to_str())
     return tokenizer
+
+
+def _told(pieces: Iterator[str], total: int, progress: Progress) -> Iterator[str]:
+    done = 0
+    for piece in pieces:
+        progress("learning the tokens", done, total)
+        done += len(piece)
+        yield piece
 
 
 def _sample(text: Text) -> Iterator[str]:

@@ -179,7 +179,7 @@ def test_a_cache_that_cannot_be_written_is_said(text: Path, kept: Path) -> None:
         load_corpus(str(text))
 
 
-@pytest.mark.parametrize("at", ["reading the corpus", "tokenising the corpus"])
+@pytest.mark.parametrize("at", ["reading the corpus", "learning the tokens", "tokenising the corpus"])
 def test_it_can_be_left(text: Path, kept: Path, at: str) -> None:
     seen = []
 
@@ -359,6 +359,7 @@ def test_a_tokenizer_that_changes_the_text_is_refused(text: Path) -> None:
 
 def test_tokens_of_a_long_text_are_learned_from_a_sample(text: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dataset, "SAMPLE", 3200)
+    monkeypatch.setattr(dataset, "SAMPLE_PIECES", 128)
     data = load_corpus(str(text)).data
     pieces = list(dataset._sample(data))
     assert sum(len(piece.encode()) for piece in pieces) <= 3200
