@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from nexus_tui import cli
+from nexus_tui import __main__, cli
 from nexus_tui.config import RunConfig
 from nexus_tui.foreground import INTERRUPTED
 from nexus_tui.runs.run import Run
@@ -203,3 +203,16 @@ def test_a_record_cannot_be_sampled_and_says_so(shell: Callable[..., Result]) ->
     result = shell("sample", "nexus-byte", "To be")
     assert result.status == 2
     assert "nexus-byte is a record without weights" in result.err
+
+
+def test_a_command_is_one_where_a_folder_has_its_name(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    FakeRun(tmp_path / "runs" / "mine").train(3)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("NEXUS_RUNS", raising=False)
+    for words, said in ((["runs"], "mine"), (["./runs"], "The app needs a terminal")):
+        monkeypatch.setattr(sys, "argv", ["nexus-tui", *words])
+        with pytest.raises(SystemExit):
+            __main__.main()
+        assert said in "".join(capsys.readouterr())

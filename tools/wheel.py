@@ -13,7 +13,6 @@ import re
 import subprocess
 import sys
 import tempfile
-import time
 import tomllib
 from pathlib import Path
 
@@ -70,11 +69,10 @@ def _pinned(name: str) -> str:
 def install(wheel: Path, python: str, constraints: Path) -> Path:
     """Install into a new environment. Returns its folder of programs."""
     place = wheel.with_name("environment")
-    started = time.monotonic()
     run(python, "-m", "venv", place)
     run(place / "bin" / "python", "-m", "pip", "install", "-q", "-c", constraints, wheel)
     version = run(place / "bin" / "python", "--version").strip()
-    print(f"installed by {version} in {time.monotonic() - started:.0f} s:")
+    print(f"installed by {version}:")
     direct = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["dependencies"]
     names = {re.split(r"[<>=]", each)[0] for each in direct}
     frozen = run(place / "bin" / "python", "-m", "pip", "list", "--format", "freeze").splitlines()
@@ -91,10 +89,9 @@ def use(programs: Path, home: Path) -> None:
     cut_off = subprocess.run([*OFFLINE, "true"], capture_output=True).returncode == 0
     print(f"without a network: {'yes, cut off from it' if cut_off else 'not cut off here'}\n")
     for words in USED:
-        started = time.monotonic()
         told = run(*(OFFLINE if cut_off else []), programs / "nexus-tui", *words, cwd=home, env=env)
         shown = " ".join(f'"{word}"' if " " in word else word for word in words)
-        print(f"$ nexus-tui {shown}    # {time.monotonic() - started:.1f} s\n{told.rstrip()}\n")
+        print(f"$ nexus-tui {shown}\n{told.rstrip()}\n")
     left = sorted(str(path.relative_to(home)) for path in home.iterdir())
     print(f"written below the home folder: {', '.join(left) or 'nothing'}")
 
