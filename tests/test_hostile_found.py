@@ -10,8 +10,9 @@ from nexus_tui.interop.opening import open_run
 from nexus_tui.runs.audit import Verdict, audit
 from nexus_tui.runs.checkpoints import CheckpointError, open_checkpoint
 from nexus_tui.runs.filter import Facts, parse
+from nexus_tui.runs.journal import NotedEvent
 from nexus_tui.runs.report import facts, markdown
-from nexus_tui.runs.run import Run
+from nexus_tui.runs.run import Run, RunError
 from nexus_tui.runs.summary import Summary
 from tools.fuzz import seeds
 from tools.fuzz.looking import look
@@ -96,3 +97,34 @@ def test_a_file_larger_than_any_checkpoint_is_not_read_to_its_end(run: Path) -> 
     judged = audit(Run(run)).judged[0]
     assert judged.verdict is Verdict.UNVERIFIABLE
     assert "more bytes than any checkpoint" in judged.reason
+
+
+@pytest.mark.parametrize("name, text", [
+    ("a.csv", "step,loss\n" + "1,2\n" * 60), ("a.md", "| step | loss |\n|--|--|\n" + "| 1 | 2 |\n" * 60),
+    ("a.jsonl", '{"step": 1, "loss": 2}\n' * 60),
+])  # fmt: skip
+def test_a_table_of_too_many_cells_is_refused(
+    name: str, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nexus_tui.interop.table._MOST", 100)
+    (tmp_path / name).write_text(text)
+    with pytest.raises(RunError, match=rf"{name} has more than 100 cells"):
+        open_run(tmp_path / name)
+
+
+def test_more_numbers_than_anybody_logs_are_not_all_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nexus_tui.interop.tensorboard._MOST", 3)
+    for number in range(3):
+        (tmp_path / f"events.out.tfevents.{number}.x").write_bytes(seeds.event_file())
+    told = open_run(tmp_path)
+    assert any("the rest is not read" in event.text for event in told.log if isinstance(event, NotedEvent))
+
+
+def test_more_events_and_metrics_than_any_run_has(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nexus_tui.runs.record.MOST_EVENTS", 4)
+    monkeypatch.setattr("nexus_tui.runs.record.MOST_METRICS", 0)
+    told = Run(run)
+    assert len(told.log) == 4
+    assert "events of journal.jsonl are passed over" in told.damage_of_record[0]

@@ -18,6 +18,8 @@ from nexus_tui.runs.run import RunError
 
 DOCUMENTS = (".md", ".markdown")
 ENDINGS = (".csv", ".tsv", ".jsonl", ".ndjson", *DOCUMENTS)
+_MOST = 2_000_000
+"""Cells of a table: they take half a gigabyte for a moment."""
 _ENOUGH = 1000
 """Lines of JSON that show whether there is a step and a loss."""
 _NUMBER = re.compile(r"[-+]?(\d[\d,_]*\.?\d*|\.\d+)([eE][-+]?\d+)?")
@@ -55,12 +57,15 @@ def read_table(path: Path) -> tuple[list[Row], Columns, int]:
     with a step and a loss.
     """
     text = read_text(path)
-    if path.suffix.lower() in DOCUMENTS:
-        tables = list(_markdown(text))
-    elif path.suffix.lower() in (".jsonl", ".ndjson"):
-        tables = [_json_lines(text)]
-    else:
-        tables = [_delimited(text)]
+    try:
+        if path.suffix.lower() in DOCUMENTS:
+            tables = list(_markdown(text))
+        elif path.suffix.lower() in (".jsonl", ".ndjson"):
+            tables = [_json_lines(text)]
+        else:
+            tables = [_delimited(text)]
+    except _LargeError:
+        raise RunError(f"{path} has more than {_MOST:,} cells; only smaller tables are read.") from None
     found = [made for table in tables if (made := _made(table))]
     if not found:
         names = ", ".join(repr(name) for table in tables for name in _names(table)) or "nothing"
@@ -68,6 +73,20 @@ def read_table(path: Path) -> tuple[list[Row], Columns, int]:
             f"{path} holds no table with a step and a loss; its columns are: {names[:300]}. Call one 'step'."
         )
     return max(found, key=lambda made: sum(len(row.values) for row in made[0]))
+
+
+class _LargeError(Exception):
+    """A table has too many cells."""
+
+
+def _few(rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The rows, as long as they are not too many. Raises _LargeError."""
+    cells = 0
+    for row in rows:
+        cells += len(row)
+        if cells > _MOST:
+            raise _LargeError
+        yield row
 
 
 def _made(table: list[dict[str, Any]]) -> tuple[list[Row], Columns, int] | None:
@@ -129,7 +148,8 @@ def _delimited(text: str) -> list[dict[str, Any]]:
         names = list(reader.fieldnames or ())
         if not _promising(names):  # a table of something else may be large
             return [dict.fromkeys(names)]
-        lines = [{key: value for key, value in line.items() if isinstance(key, str)} for line in reader]
+        rows = ({key: value for key, value in line.items() if isinstance(key, str)} for line in reader)
+        lines = list(_few(rows))
         return [_commas_are_points(line) for line in lines] if delimiter == ";" else lines
     except csv.Error:
         return []
@@ -147,6 +167,7 @@ def _commas_are_points(line: dict[str, Any]) -> dict[str, Any]:
 
 def _json_lines(text: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
+    cells = 0
     for line in text.splitlines():
         try:
             value = json.loads(line)  # NaN is a number here, null is none
@@ -156,6 +177,9 @@ def _json_lines(text: str) -> list[dict[str, Any]]:
             if len(found) == _ENOUGH and not _promising(_names(found)):
                 break
             found.append({key: cell for key, cell in value.items() if isinstance(cell, str | int | float)})
+            cells += len(found[-1])
+            if cells > _MOST:
+                raise _LargeError
     return found
 
 
@@ -165,11 +189,12 @@ def _markdown(text: str) -> Iterator[list[dict[str, Any]]]:
     at = 0
     while at + 1 < len(lines):
         if "|" in lines[at] and _DIVIDER.match(lines[at + 1]):
-            names, at, table = _cells(lines[at]), at + 2, []
-            while at < len(lines) and "|" in lines[at]:
-                table.append(dict(zip(names, _cells(lines[at]), strict=False)))
-                at += 1
-            yield table
+            names, end = _cells(lines[at]), at + 2
+            while end < len(lines) and "|" in lines[end]:
+                end += 1
+            rows = (dict(zip(names, _cells(line), strict=False)) for line in lines[at + 2 : end])
+            at = end
+            yield list(_few(rows))
         else:
             at += 1
 

@@ -20,6 +20,8 @@ from nexus_tui.runs.source import Weights
 EVENTS = "*tfevents*"
 _METRICS = "metrics.csv"
 _MOST_FOLDERS = 200
+_MOST = 4_000_000
+"""Numbers of all files together: they take a gigabyte or two for a moment."""
 _TIME = re.compile(r"tfevents\.(\d+)")
 
 
@@ -80,7 +82,11 @@ class Logs(Snapshot):
         damage = []
         for path in files:
             reader, known = self._readers.setdefault(path, (EventFile(path), []))
-            known += reader.read()
+            room = _MOST - sum(len(numbers) for _, numbers in self._readers.values())
+            if room < 0:
+                damage.append(f"more than {_MOST:,} numbers are here; the rest is not read.")
+                break
+            known += reader.read(room)
             below = path.parent.relative_to(self.path).as_posix()
             by_folder.setdefault("" if below == "." else f"{below}/", []).extend(known)
             if reader.damaged:

@@ -47,12 +47,12 @@ class EventFile:
         """Records whose check sum was wrong."""
         self._offset = 0
 
-    def read(self) -> list[Scalar]:
-        """The scalars of the records that have been completed since the last call."""
+    def read(self, most: float = math.inf) -> list[Scalar]:
+        """The scalars of the records that have been completed since the last call; `most`, or a few more."""
         found: list[Scalar] = []
         try:
             with self.path.open("rb") as file:
-                while not self.damaged:
+                while not self.damaged and len(found) <= most:
                     file.seek(self._offset)
                     data = file.read(_AT_ONCE)
                     used = self._take(data, found)

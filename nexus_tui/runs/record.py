@@ -12,6 +12,8 @@ from nexus_tui.runs import averages
 from nexus_tui.runs import journal as j
 from nexus_tui.runs.columns import Table
 
+MOST_EVENTS, MOST_METRICS = 1_000_000, 10_000
+"""Events besides steps, and names of other measurements, that are kept: a file has room for any number."""
 MOST_STEPS = 10**9
 """That a run may plan."""
 TRAIN_STEPS = 20
@@ -151,6 +153,8 @@ class Record:
     """Steps planned by somebody's wish, where that is not what the configuration says."""
     paused: bool = False
     activity: str = ""
+    too_many: int = 0
+    """Events and metrics that were passed over, for there are more than anybody's run has."""
 
     def take(self, events: Iterable[j.AnyEvent]) -> None:
         """Let events tell, in order. Steps and measurements, which are most of them, are taken together."""
@@ -204,11 +208,17 @@ class Record:
             self._put(name, np.array(steps, np.int64), np.array(numbers, np.float64))
 
     def _put(self, name: str, step: "np.ndarray[Any, Any]", value: "np.ndarray[Any, Any]") -> None:
+        if name not in self.measured and len(self.measured) >= MOST_METRICS:
+            self.too_many += 1
+            return
         self.measured.setdefault(name, Points()).extend(step, value, self.branches[-1].index)
 
     def _happen(self, event: j.AnyEvent) -> None:
         """Let any other event tell."""
         branch = self.branches[-1].index
+        if len(self.log) >= MOST_EVENTS:
+            self.too_many += 1
+            return
         self.log.append(event)
         match event:
             case j.StartedEvent():

@@ -262,6 +262,8 @@ class Run:
     def damage_of_record(self) -> list[str]:
         """What of the record cannot be read, a sentence each, without a stop: the file, and why."""
         told = [j.damage(self.damaged_lines)] if self.damaged_lines else []
+        if many := self._record.too_many:
+            told.append(f"{many:,} events of journal.jsonl are passed over, for no run has so many")
         if self._source:
             return told
         reason = self._read().reader.failure  # type: ignore[union-attr]

@@ -33,7 +33,7 @@ MEMORY = 3 << 30
 """Bytes of address space that the process may have besides what it has when the fuzzing begins."""
 LONGEST = 4096
 """Bytes of an input."""
-HANGS = 20
+HANGS = 120
 """Seconds after which the process is taken to hang, and says where."""
 
 
