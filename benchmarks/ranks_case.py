@@ -5,6 +5,7 @@
 Each line of its input is a number of steps, or `memory`.
 """
 
+import importlib
 import json
 import re
 import sys
@@ -49,7 +50,10 @@ def main() -> int:
     launch = launched("--shard" in sys.argv)
     if not launch.leads:
         return follow(launch)
-    keep_freed_memory()
+    if not launch.shard:
+        keep_freed_memory()
+    if launch.size > 1:
+        importlib.import_module("torch._dynamo")  # DDP and FSDP2 do, and no parameter is to blame
     torch.zeros(1)
     before = memory("VmRSS")
     learner = begin(launch, settings)

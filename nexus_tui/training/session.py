@@ -57,7 +57,8 @@ class Session:
             self._unreachable = f"other processes cannot steer this run: it has no socket ({error})"
         self._done = threading.Event()
         threading.Thread(target=self._beat, name="beat", daemon=True).start()
-        keep_freed_memory()
+        if not launch.shard:  # as in `follower.follow`
+            keep_freed_memory()
         self._thread = threading.Thread(target=self._train, name=f"train {folder.name}", daemon=False)
 
     @classmethod
