@@ -175,7 +175,7 @@ def main() -> None:
     print(
         goal(
             "two that divide the model take",
-            0.7,
+            0.9,
             found["FSDP2"][1] / found["one"][1],
             "×",
             "the memory of one",
