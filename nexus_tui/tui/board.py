@@ -22,7 +22,7 @@ from nexus_tui.tui.board_line import said_at, settings_line
 from nexus_tui.tui.chart import SMOOTHING_LEVELS, Chart, Curve, Reading
 from nexus_tui.tui.chart.axis import least_span, steady_x
 from nexus_tui.tui.chart.plot import Plot
-from nexus_tui.tui.curves import Curves
+from nexus_tui.tui.curves import Curves, Shower
 from nexus_tui.tui.lines import Line, Lines, spread, width_of
 from nexus_tui.tui.metric_chart import MetricChart, MetricPlot, Settings
 from nexus_tui.tui.metrics import Array, Metric
@@ -176,6 +176,9 @@ class Board(Widget, can_focus=False):
         """Draw everything that is seen; repaints what differs."""
         curves = self._curves
         if curves is None or not self.size or not self._charts:
+            return
+        if curves.stale and isinstance(self.screen, Shower):
+            self.screen.show_curves()
             return
         regions = self.regions(self.size)
         if regions != self._regions:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from nexus_tui.tui.chart import Band, Curve, Legend, Mark
 from nexus_tui.tui.chart.axis import XKind
@@ -13,6 +13,10 @@ from nexus_tui.tui.view import Axis
 
 class Curves(Protocol):
     """What a board draws, at one revision of its record. Made anew when the record has changed."""
+
+    @property
+    def stale(self) -> bool:
+        """Whether the record has changed since: places and values would no longer fit each other."""
 
     @property
     def axis(self) -> Axis:
@@ -63,3 +67,11 @@ class Curves(Protocol):
 
     def place_of(self, step: int) -> float:
         """The place of a step; NaN if it has none."""
+
+
+@runtime_checkable
+class Shower(Protocol):
+    """A screen that can show a board its curves anew."""
+
+    def show_curves(self) -> None:
+        """Give the board the curves as they are on record now."""

@@ -177,6 +177,11 @@ class OverlayCurves:
     # -- what there is ------------------------------------------------------------------------------------
 
     @property
+    def stale(self) -> bool:
+        """Whether one of the runs has been read on since."""
+        return any(part.curves.stale for part in self.parts.values())
+
+    @property
     def x_kind(self) -> XKind:
         """How places are written: runs that began on different days share no time of day."""
         return "time" if self.axis == "clock" else self.axis

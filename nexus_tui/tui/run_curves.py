@@ -43,6 +43,12 @@ class RunCurves:
         self.points = RunPoints(run, self.axis)
         """Where everything stands."""
         self._version = self.points.version
+        self._revision = run.revision
+
+    @property
+    def stale(self) -> bool:
+        """Whether the run has been read on since."""
+        return self.run.revision != self._revision
 
     @property
     def x_kind(self) -> XKind:

@@ -153,3 +153,16 @@ async def test_it_is_as_it_was_left_at_every_size_and_at_the_next_start(make_app
         await ready(pilot)
         assert [notice.message for notice in fresh._notifications if "what was kept is" in notice.message]
     assert path.with_suffix(".damaged").read_text() == "no view at all"
+
+
+async def test_a_board_draws_the_record_as_it_is_by_then(make_app: Make, folder: Path) -> None:
+    fake = branched(folder / "run", until=1000)
+    app = make_app(fake)
+    async with app.run_test(size=(120, 36)) as pilot:
+        board, run = await opened(pilot), app.current
+        assert run is not None
+        fake.train(1040)
+        run.refresh()  # by somebody else than the screen
+        board.redraw()
+        assert board._curves is not None
+        assert (board._curves.end, board._curves.stale) == (1040, False)
