@@ -41,6 +41,7 @@ SECTIONS = (
     Section("ranks", "A step by several processes"),
     Section("training_start", "The start of a training"),
     Section("corpus", "Corpora of any size"),
+    Section("memory", "The memory of a training"),
     Section("sampling", "Sampling", ("--repetitions", "60")),
     Section("start", "The start of the app"),
     Section("frames", "A frame of the charts"),
