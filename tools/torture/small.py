@@ -39,7 +39,7 @@ def config(folder: Path, **tables: dict[str, object]) -> RunConfig:
     if not text.exists():
         lines = "Shall I compare thee to a summer's day?\nThou art more lovely and more temperate:\n"
         text.write_text("".join(f"{number} {lines}" for number in range(80)))
-    changed = {name: {**table, **tables.get(name, {})} for name, table in TABLES.items()}
+    changed = {name: {**TABLES.get(name, {}), **tables.get(name, {})} for name in {**TABLES, **tables}}
     changed["data"]["corpus"] = str(text)
     return RunConfig.check(changed, "torture")
 
