@@ -15,7 +15,10 @@ import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
 
+from benchmarks.machine import machine
 from tools.fuzz.targets import Target, targets
 
 
@@ -113,11 +116,12 @@ def main() -> int:
     for fed in feed_all(asked.seconds, asked.share, asked.lines, asked.at_once):
         found.append(fed)
         print(f"{fed.target.name}: {fed.inputs:,}", file=sys.stderr, flush=True)
-    print("\n".join(table(found)))
-    how = "guided by coverage (atheris)" if guided() else "changed at random, for atheris is not installed"
-    print(f"\n{sum(f.inputs for f in found):,} inputs, {how}, in {time.monotonic() - began:,.0f} s.")
     defects = [f"- {fed.target.name}: {defect}" for fed in found for defect in fed.defects]
-    print("\n".join(defects) or "No defect.")
+    inputs, how = sum(f.inputs for f in found), "guided by coverage" if guided() else "changed at random"
+    took = f"{time.monotonic() - began:,.0f} s, {asked.at_once} at once"
+    told = [f"## {inputs:,} inputs", "", f"{date.today().isoformat()} · {machine()} · {took} · {how}", ""]
+    told += [*table(found), "", *(defects or ["No defect."])]
+    print(Path(__file__).with_name("page.md").read_text("utf-8").replace("{run}", "\n".join(told)), end="")
     return 1 if defects else 0
 
 
