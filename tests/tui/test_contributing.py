@@ -1,8 +1,10 @@
 """The worked examples of CONTRIBUTING.md work."""
 
 import ast
+import csv
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from io import TextIOWrapper
 from math import nan
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,8 @@ import pytest
 from textual.app import ComposeResult
 from textual.widgets import Static
 
+from nexus_tui.data import sources
+from nexus_tui.data.corpus import CorpusError, load_corpus
 from nexus_tui.interop.files import read_text
 from nexus_tui.interop.snapshot import Snapshot
 from nexus_tui.runs import journal as j
@@ -81,6 +85,19 @@ async def test_a_screen(make_app: Callable[..., NexusApp], folder: Path) -> None
         first, second = text(app).splitlines()[:2]
         assert first.startswith("      3  ") and first.endswith("[31msecond")
         assert second.split() == ["3", "first"]
+
+
+def test_a_corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (block,) = blocks("corpus")
+    names = {**NAMES, "csv": csv, "Done": sources.Done, "Iterator": Iterator, "TextIOWrapper": TextIOWrapper}
+    exec(block, {**names, "CorpusError": CorpusError, "no_field": sources.no_field}, names)
+    monkeypatch.setitem(sources.KINDS, ".csv", "table")
+    monkeypatch.setitem(sources._READERS, "table", names["_table"])
+    table = tmp_path / "poems.csv"
+    table.write_text('title,verse\nSonnet,"Shall I\ncompare thee"\nEmpty,\nOther,to a day\n')
+    assert load_corpus(str(table), "verse").data == b"Shall I\ncompare thee\nto a day"
+    with pytest.raises(CorpusError, match="no field 'text', but 'title', 'verse'"):
+        load_corpus(str(table))
 
 
 def test_a_foreign_format(tmp_path: Path) -> None:
