@@ -13,21 +13,26 @@ import fcntl
 import json
 import os
 import secrets
-import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Self
 
-from nexus_tui.runs import processes
+from nexus_tui.runs.holders import (
+    BEAT,
+    SILENT,
+    Holder,
+    at_once,
+    is_dead,
+    lives,
+    ourselves,
+    read,
+    read_from,
+    words,
+)
 
 LOCK = "lock"
-BEAT = 20.0
-"""Seconds between two signs of life."""
-SILENT = 5 * BEAT
-"""Seconds without one after which another host's holder is taken for dead."""
 _OWN = f".{LOCK}-"
 _TAKING = f"{_OWN}taking"
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
@@ -37,20 +42,6 @@ _SETTLED = 0.05
 
 class RunLockedError(Exception):
     """The run cannot be written: another process trains it, or its folder refuses; the message says."""
-
-
-@dataclass(frozen=True)
-class Holder:
-    """The process that trains a run."""
-
-    pid: int
-    host: str
-    boot: str = field(default="", compare=False)
-    """Of the kernel that it runs on; empty where that is not known."""
-    space: str = field(default="", compare=False)
-    """In which its number is counted: a container has its own."""
-    began: int = field(default=0, compare=False)
-    """When it began, in ticks since the boot: the next process of its number began later."""
 
 
 class RunLock:
@@ -80,9 +71,11 @@ class RunLock:
                 self._file = again
 
     def release(self) -> None:
-        """Let go of the run."""
+        """Let go of the run. A lock that cannot be removed is left, and says nothing."""
         if not self._file.closed and _is_at(self._file, self._path):
-            self._path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._file.fileno(), 0)
+                self._path.unlink(missing_ok=True)
         self._file.close()
 
     def __enter__(self) -> Self:
@@ -97,11 +90,13 @@ def holder(folder: Path) -> Holder | None:
     path = f"{folder}/{LOCK}"
     if not os.path.exists(path):  # noqa: PTH110 (asked of thousands: a fifth of the time of opening it)
         return None
-    with contextlib.suppress(OSError), open(path, opener=_at_once) as file:
+    with contextlib.suppress(OSError), open(path, opener=at_once) as file:
+        found = read(file)
+        if found and is_dead(found):
+            return None
         if _is_held(file, fcntl.LOCK_SH):
-            return _read(file) or Holder(0, "")
-        found = _read(file)
-        return found if found and _lives(found, os.fstat(file.fileno()).st_mtime, time.time()) else None
+            return found or Holder(0, "")
+        return found if found and lives(found, os.fstat(file.fileno()).st_mtime, time.time()) else None
     return None
 
 
@@ -114,7 +109,7 @@ def _locked(path: Path) -> IO[str]:
     own = path.with_name(f"{_OWN}{os.getpid()}-{secrets.token_hex(4)}")
     file = own.open("x+")
     try:
-        json.dump(dataclasses.asdict(_ourselves()), file)
+        json.dump(dataclasses.asdict(ourselves()), file)
         file.flush()
         _is_held(file, fcntl.LOCK_EX)
         _take(file, own, path)
@@ -139,19 +134,20 @@ def _take(file: IO[str], own: Path, path: Path) -> None:
                 _remove_leftovers(path.parent, now)
                 return
             continue
-        with contextlib.suppress(FileNotFoundError), open(path, "r+", opener=_at_once) as theirs:
-            if _is_held(theirs, fcntl.LOCK_EX):
-                held = _read(theirs)
+        with contextlib.suppress(FileNotFoundError), open(path, "r+", opener=at_once) as theirs:
+            held = read(theirs)
+            # One of the dead is held by a reader alone, which on a busy machine may be for long.
+            if _is_held(theirs, fcntl.LOCK_EX) and not (held and is_dead(held)):
                 time.sleep(0.03)
                 continue
             with _alone(file, own, now) as alone:
                 if not alone or not _is_at(theirs, path):  # its holder took it away while we waited
                     continue
-                held, beat = _read(theirs), os.fstat(theirs.fileno()).st_mtime
-                if held and _lives(held, beat, now):
-                    raise _HeldError(_words(held, now - beat))
+                held, beat = read(theirs), os.fstat(theirs.fileno()).st_mtime
+                if held and lives(held, beat, now):
+                    raise _HeldError(words(held, now - beat))
                 path.unlink()
-    raise _HeldError(_words(held, 0.0))
+    raise _HeldError(words(held, 0.0))
 
 
 def _appears(own: Path, path: Path) -> bool:
@@ -188,7 +184,7 @@ def _alone(file: IO[str], own: Path, now: float) -> Iterator[bool]:
     try:
         yield True
     finally:
-        if _is_at(file, path) or _read_from(path) == _ourselves():
+        if _is_at(file, path) or read_from(path) == ourselves():
             path.unlink(missing_ok=True)
 
 
@@ -210,11 +206,13 @@ def _claims(own: Path, path: Path) -> bool:
 
 
 def _remove_dead_claim(path: Path, now: float) -> None:
-    with contextlib.suppress(FileNotFoundError), open(path, "r+", opener=_at_once) as claim:
-        if _is_held(claim, fcntl.LOCK_EX) or not _is_at(claim, path):
+    with contextlib.suppress(FileNotFoundError), open(path, "r+", opener=at_once) as claim:
+        who = read(claim)
+        held = _is_held(claim, fcntl.LOCK_EX) and not (who and is_dead(who))
+        if held or not _is_at(claim, path):
             return
-        who, since = _read(claim), os.fstat(claim.fileno()).st_mtime
-        if not _lives(who, since, now) if who else now - since > SILENT:
+        since = os.fstat(claim.fileno()).st_mtime
+        if not lives(who, since, now) if who else now - since > SILENT:
             path.unlink()
 
 
@@ -235,64 +233,10 @@ def _is_held(file: IO[str], how: int) -> bool:
     return False
 
 
-def _at_once(path: str, flags: int) -> int:
-    """Open what stands in a lock's place without waiting for anybody at its other end, if it is a pipe."""
-    return os.open(path, flags | os.O_NONBLOCK)
-
-
 def _is_at(file: IO[str], path: Path) -> bool:
     with contextlib.suppress(OSError):
         return os.path.samestat(os.fstat(file.fileno()), path.stat())
     return False
 
 
-def _ourselves() -> Holder:
-    here = processes.here()
-    return Holder(os.getpid(), socket.gethostname(), here.boot, here.space, processes.began(os.getpid()))
-
-
-def _lives(found: Holder, beat: float, now: float) -> bool:
-    """Whether somebody who does not have the kernel's lock, as far as is seen from here, lives all the same.
-
-    `beat` is its last sign of life.
-    """
-    here = processes.here()
-    if found.host in ("", socket.gethostname()):
-        if not found.boot or (found.boot == here.boot and found.space != here.space):
-            return False  # a kernel's own locks hold for all of its processes
-        if found.boot == here.boot:
-            return processes.began(found.pid) == found.began
-        if beat < here.since:  # of before the boot
-            return False
-    return abs(now - beat) < SILENT
-
-
-def _words(holder: Holder | None, silent: float) -> str:
-    if holder is None:
-        return "another process; stop it there first"
-    who = f"process {holder.pid} on {holder.host}"
-    if holder.host == socket.gethostname():
-        return f"{who}; stop it there first"
-    last = f"whose last sign of life is {max(silent, 0):.0f} s old"
-    return f"{who}, {last}; stop it there first, or resume after {SILENT:.0f} s of silence"
-
-
-def _read_from(path: Path) -> Holder | None:
-    with contextlib.suppress(OSError), open(path, opener=_at_once) as file:
-        return _read(file)
-    return None
-
-
-def _read(file: IO[str]) -> Holder | None:
-    try:
-        file.seek(0)
-        content = json.loads(file.read(4096))
-        return Holder(
-            int(content["pid"]) & 0x7FFFFFFF,  # as large as the kernel's numbers are
-            str(content["host"])[:255],
-            str(content.get("boot", "")),
-            str(content.get("space", "")),
-            int(content.get("began", 0)),
-        )
-    except (ValueError, KeyError, TypeError, OSError, AttributeError, RecursionError, OverflowError):
-        return None
+__all__ = ["BEAT", "LOCK", "SILENT", "Holder", "RunLock", "RunLockedError", "holder"]

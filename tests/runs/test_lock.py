@@ -208,6 +208,32 @@ def test_who_died_while_it_removed_a_dead_process_lock_holds_nobody_up(
     RunLock(run).release()
 
 
+def test_a_reader_that_is_slow_to_let_go_holds_nobody_up(run: Path) -> None:
+    code = (
+        "import sys, os; from pathlib import Path; from nexus_tui.runs.lock import RunLock;"
+        "RunLock(Path(sys.argv[1])); os.kill(os.getpid(), 9)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(run)], check=False)
+    with (run / LOCK).open() as reader:
+        fcntl.flock(reader, fcntl.LOCK_SH)
+        RunLock(run).release()
+
+
+def test_a_lock_that_cannot_be_removed_is_let_go_all_the_same(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    held = RunLock(run)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", refuse)
+        held.release()
+    assert (run / LOCK).exists()
+    assert holder(run) is None
+    RunLock(run).release()
+
+
 def test_a_lock_that_is_somebody_elses_by_now_is_neither_touched_nor_removed(run: Path) -> None:
     first = RunLock(run)
     (run / LOCK).unlink()

@@ -1,5 +1,6 @@
 """Looking at the disk: often at what is alive, rarely at the rest, never for nothing."""
 
+import json
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -86,7 +87,9 @@ def test_a_trainer_that_died_is_noticed(folder: Path, clock: Clock) -> None:
     watcher.look()
     assert watcher.runs[0].state == "training"
     assert run.lock is not None
-    run.lock._file.close()  # as the kernel does for a killed process; the file stays
+    run.lock._file.close()  # as the kernel does for a killed process; the file stays, and is another's
+    left = run.folder / "lock"
+    left.write_text(json.dumps(json.loads(left.read_text()) | {"began": 1}))
     assert watcher.tick()
     assert watcher.runs[0].state == "crashed"
 

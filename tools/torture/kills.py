@@ -91,7 +91,9 @@ def _until_finished(
             told.damaged += _is_damaged(run)
         if status == 0:
             return
-        told.stuck += status != -signal.SIGKILL
+        if status != -signal.SIGKILL:
+            told.stuck += 1
+            print(f"{name} ended with {status}: {Run(run).state}, {Run(run).ended}", file=sys.stderr)
 
 
 def _kill(child: int, run: Path, *, after: float, within_save: bool, later: float) -> None:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from nexus_tui.runs import lock, processes
+from nexus_tui.runs import holders, lock, processes
 from nexus_tui.runs.lock import RunLock, RunLockedError, holder
 from nexus_tui.runs.run import Run
 from nexus_tui.training import control as c
@@ -48,8 +48,8 @@ def on_another_host() -> None:
 
 def quick() -> None:
     """Signs of life in so quick a succession that nobody waits minutes for silence."""
-    lock.BEAT = sessions.BEAT = 0.5
-    lock.SILENT = 2.5
+    sessions.BEAT = 0.5
+    holders.SILENT = lock.SILENT = 2.5
 
 
 @contextmanager

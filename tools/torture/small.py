@@ -67,6 +67,8 @@ def train(folder: Path, config: RunConfig, name: str) -> int:
     going = (run / "journal.jsonl").exists() and (run / "run.toml").exists()
     session = Session.resume(run) if going else Session.start(folder, config, name)
     session.join()
+    if session.error:
+        traceback.print_exception(session.error)
     return 0 if Run(run).state == "finished" else 1
 
 
