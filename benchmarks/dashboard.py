@@ -67,12 +67,12 @@ class Watched:
     processor: float
 
 
-def watched(folder: Path, seconds: float) -> Watched:
+def watched(folder: Path, seconds: float, terminal: type[Program] = Program) -> Watched:
     """Watch a run that grows at the pace of the reference model."""
     run = LiveRun(folder / "runs" / "live", every=100, ago=timedelta(minutes=30)).train(1350)
     run.live()
     written: dict[int, float] = {}
-    with Program([*APP, str(run.folder)], COLUMNS, ROWS, environment(folder)) as program:
+    with terminal([*APP, str(run.folder)], COLUMNS, ROWS, environment(folder)) as program:
         program.wait(r"step +1,350 / ")
         program.settle()
         program.calm()

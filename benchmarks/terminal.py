@@ -56,7 +56,7 @@ class Program:
         self.started = time.perf_counter()
         self.pid, self._terminal = pty.fork()
         if not self.pid:
-            fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+            _resize(0, columns, rows)
             os.execvpe(command[0], list(command), environment)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -86,6 +86,10 @@ class Program:
         at = time.perf_counter()
         os.write(self._terminal, keys.encode())
         return at
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Give the terminal another size; what stands on the screen stays as it is."""
+        _resize(self._terminal, columns, rows)
 
     def sent(self, since: float = 0.0) -> int:
         """How many bytes came after a moment."""
@@ -154,3 +158,7 @@ class Program:
         """Processor time of the thread that the program began with, which draws; seconds. Linux only."""
         stat = Path(f"/proc/{self.pid}/task/{self.pid}/schedstat").read_text("ascii")
         return int(stat.split()[0]) / 1e9
+
+
+def _resize(terminal: int, columns: int, rows: int) -> None:
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))

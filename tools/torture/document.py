@@ -8,8 +8,8 @@ LIMIT = 900.0
 """Seconds for all of it."""
 
 
-def _section(name: str, title: str, limit: float) -> Section:
-    return Section(name, title, package=PACKAGE, limit=limit)
+def _section(name: str, title: str, limit: float, *arguments: str) -> Section:
+    return Section(name, title, arguments, package=PACKAGE, limit=limit)
 
 
 RELIABILITY = Document(
@@ -30,6 +30,8 @@ long it took.
         _section("faults", "Numbers that are not finite, and memory that runs out", 180),
         _section("ranks", "Several processes, and one of them killed", 180),
         _section("fuzz", "Hostile files", 180),
+        _section("monkey", "A monkey at the keys", 300, "--presses", "6000"),
+        _section("link", "A slow link", 240),
     ),
     LIMIT,
 )
