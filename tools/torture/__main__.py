@@ -1,11 +1,9 @@
 """`python -m tools.torture [NAME …]`: try faults, each section in its own process, and write what held."""
 
-import os
 import sys
 
 from benchmarks.running import main
 from tools.torture.document import RELIABILITY
 
 if __name__ == "__main__":
-    os.environ["OMP_NUM_THREADS"] = "1"
     sys.exit(main(RELIABILITY, "tools.torture", __doc__ or "", strict=True))
