@@ -31,6 +31,7 @@ async def test_every_screen_of_hostile_runs(hostile_folder: Path, make_app: Call
                 assert key != "2" or run.folder.name[:2] != "04" or "[red]x" in shown  # no markup
         for name in ("pipe-journal", "device-run", "giant-journal", "out-checkpoints", "shut-manifest"):
             await press(pilot, "1")
+            await settled(pilot)
             app.open(next(run for run in app.runs if run.folder.name == name))
             await until(pilot, lambda name=name: name in text(app))
             if name == "pipe-journal":

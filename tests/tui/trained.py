@@ -90,6 +90,8 @@ class Trained:
             (folder / "tokenizer.json").write_text(byte_tokenizer().to_str())
             if optimizer:
                 (folder / "optimizer.safetensors").write_bytes(b"moments")
+            elif not parents:  # what is left when it was pruned
+                (folder / "state.json").write_text("{}")
 
         saved = save_checkpoint(self.folder / "checkpoints" / name, step, write)
         self._append(
