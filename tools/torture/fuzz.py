@@ -21,7 +21,7 @@ def main() -> int:
     inputs = sum(fed.inputs for fed in found)
     figures.most(
         "inputs that ended in anything but an answer or a documented refusal that names the file", 0,
-        len(defects), of=f"Of {inputs:,}, {how}.",
+        len(defects), of=f"of {inputs:,}, {how}",
     )  # fmt: skip
     figures.most("the slowest input", SLOW, max(fed.slowest for fed in found) * 1000, "ms of processor time")
     figures.most("memory that a parser had grown by", GROWN, max(fed.grown for fed in found) / 1e6, "MB")
