@@ -361,6 +361,7 @@ class NexusApp(App[str]):
             self._opening = (run, mode, self.current_mode)
             self.say(f"Reading {run.name} ({fmt.size(run.size)}).")
             return
+        self._opening = None  # whatever was wanted before is not any more
         self.current = run
         self.switch_mode(mode)
 

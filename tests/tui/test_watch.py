@@ -186,3 +186,23 @@ async def test_a_run_that_takes_long_to_read_is_read_in_a_thread_and_shown_when_
         fetcher.open(big)
         await until(pilot, lambda: app.current_mode == "checkpoints")
         assert app.current is big
+
+
+async def test_a_run_that_was_wanted_before_another_was_opened_is_not_shown_any_more(
+    make_app: Callable[..., NexusApp], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("big", "small"):
+        FakeRun(folder / name).train(3)
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        big, small = sorted(app.runs, key=lambda run: run.name)
+        monkeypatch.setattr(app, "at_hand", lambda run: run is small)
+        app.open(big)
+        app.open(small)
+        await until(pilot, lambda: app.current_mode == "training")
+        await press(pilot, "1")
+        big.read()
+        app._tick()
+        await pilot.pause()
+        assert (app.current_mode, app.current) == ("runs", small)
