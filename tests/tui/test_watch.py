@@ -197,7 +197,7 @@ async def test_a_run_that_was_wanted_before_another_was_opened_is_not_shown_any_
     async with app.run_test(size=(80, 24)) as pilot:
         await ready(pilot)
         big, small = sorted(app.runs, key=lambda run: run.name)
-        monkeypatch.setattr(app, "at_hand", lambda run: run is small)
+        monkeypatch.setattr(app, "at_hand", lambda run: run is small or run.is_read)
         app.open(big)
         app.open(small)
         await until(pilot, lambda: app.current_mode == "training")
