@@ -170,7 +170,9 @@ def test_a_terminal_that_takes_nothing_slows_nothing_and_is_painted_anew_when_it
     same(run, undisturbed)
 
 
-def test_who_was_stopped_and_goes_on_gives_the_terminal_back(tmp_path: Path, programs: list[Program]) -> None:
+def test_who_was_stopped_and_hears_half_a_character_hears_on_and_gives_the_terminal_back(
+    tmp_path: Path, programs: list[Program]
+) -> None:
     program = Program(str(tmp_path))
     programs.append(program)
     before = termios.tcgetattr(program.terminal)
@@ -179,6 +181,9 @@ def test_who_was_stopped_and_goes_on_gives_the_terminal_back(tmp_path: Path, pro
         os.kill(program.pid, signal.SIGSTOP)
         os.kill(program.pid, signal.SIGCONT)
         program.look(0.5)
+    for half in ("é".encode()[:1], "é".encode()[1:], "漢".encode()[:2]):  # as a slow link cuts them
+        os.write(program.terminal, half)
+        program.look(0.2)
     program.read = b""
     program.press("n")
     program.until(lambda: b"New run" in program.read)

@@ -143,8 +143,9 @@ class SteadyDriver(LinuxDriver):
                     if not data:
                         self.hang_up()
                         return
-                    for message in parser.feed(decode(data)):
-                        self.process_message(message)
+                    if text := decode(data):  # half a character is none yet, and nothing means the end
+                        for message in parser.feed(text):
+                            self.process_message(message)
                 for message in parser.tick():
                     self.process_message(message)
         with contextlib.suppress(EOFError, ParseError):

@@ -127,8 +127,9 @@ class ModeScreen(Screen[None]):
 
 async def perform(screen: Screen[Any], key: Key) -> None:
     """Carry out a key of the table for a screen, once that is there, or say why that cannot be."""
-    if not screen.is_mounted:
-        await screen._mounted_event.wait()
+    if not screen.is_mounted:  # not waited for: it may need who asks to become that
+        screen.call_later(perform, screen, key)
+        return
     node: DOMNode = screen.app if key.where == "everywhere" else screen
     if isinstance(screen, ModeScreen) and node is screen and (reason := screen.why_not(key.method)):
         screen.nexus.say(reason, "warn")

@@ -24,10 +24,10 @@ ODD = (
     "\x1b[I", "\x1b[O", "\x1b[12;40R", "\x1b[?2026;2$y", "\x1b[?2048;1$y", "\x1b[?62;22c", "\x1b]11;rgb:0/0/0\x1b\\",
     "\x1bOP", "\x1b[15~", "\x1b[24;5~", "\x1b[1;5A", "\x1b[97;5u", "\x1b[97:65;2u", "\x1b[57441;1u", "\x1b[57399u",
     "\x1b[99999999999;5u", "\x1b[55296;1u", "\x1b[97;1;98:99u", "\x1b[;;u", "\x1b[0;0;0u", "\x1b[48;24;80;0;0t",
-    "\x1b[48;1;1;1;1t", "\x1b[48;48;160;960;1600t", "\x1b[M !!", "\x1b[<0;-1;-1M", "\x1b[<99999;1;1M", "\x1b[200~",
+    "\x1b[48;1;1;1;1t", "\x1b[48;48;160;960;1600t", "\x1b[M !!", "\x1b[<0;-1;-1M", "\x1b[<99999;1;1M",
     "\x1b[201~", "\x1b[27;5;9~", "\x1b\x1b", "\x1b\x1b[A", "\x1b[200~\x1b[201~", "\x1b[3;3;3;3;3~", "\x9b1;5A",
 )  # fmt: skip
-"""Sequences that some terminal sends some time, and some that none does."""
+"""Sequences that some terminal sends some time, and some that none does; none that begins a paste for ever."""
 HALVES = (
     "\x1b[", "\x1b[1", "\x1b[1;", "\x1bO", "\x1b[<0;5", "\x1b[<0;5;", "\x1b]52;c;", "\x1bP+r", "\x1b[200",
     "\x1b[48;24;", "\x1b[97;", "\x1b[M ", "\x1b_G",
