@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
+from nexus_tui.config import RunConfig
 from nexus_tui.runs import journal as j
 from nexus_tui.runs.run import Run
 from tools.torture.figures import Figures
@@ -25,6 +26,7 @@ from tools.torture.small import config, losses, process, train
 SIZE = 16 << 20
 """Bytes of the file system: the small model's checkpoints fit, and little more."""
 PATIENCE = 60.0
+STEPS = 300
 
 
 @contextmanager
@@ -38,6 +40,11 @@ def small_disk() -> Iterator[Path]:
             yield Path(folder)
         finally:
             subprocess.run(["umount", "-l", folder], check=True)
+
+
+def plan(folder: Path) -> RunConfig:
+    """A training long enough for a disk to be full, and to have room again, before its end."""
+    return config(folder, budget={"steps": STEPS}, checkpoint={"every": 10}, evaluation={"every": 50})
 
 
 def until(holds: Callable[[], bool]) -> None:
@@ -64,7 +71,7 @@ def whole(run: Run) -> bool:
 def full(folder: Path, undisturbed: Run, figures: Figures) -> None:
     """Fill the disk while a run is trained, and make room again."""
     with small_disk() as disk:
-        child = process(lambda: train(disk, config(folder), "run"))
+        child = process(lambda: train(disk, plan(folder), "run"))
         run = Run(disk / "run")
         until(lambda: run.refresh() and len(run.checkpoints) > 0)
         with contextlib.suppress(OSError), (disk / "ballast").open("wb", buffering=0) as ballast:
@@ -83,7 +90,7 @@ def read_only(folder: Path, undisturbed: Run, figures: Figures) -> None:
 
     def child() -> int:
         respect_modes()
-        return train(folder, config(folder), "read-only")
+        return train(folder, plan(folder), "read-only")
 
     number = process(child)
     run = Run(folder / "read-only")
@@ -109,7 +116,7 @@ def respect_modes() -> None:
 
 def deleted(folder: Path, undisturbed: Run, figures: Figures) -> None:
     """Delete a run's folder while it is trained."""
-    child = process(lambda: train(folder, config(folder), "deleted"))
+    child = process(lambda: train(folder, plan(folder), "deleted"))
     run = Run(folder / "deleted")
     until(lambda: run.refresh() and len(run.checkpoints) > 0)
     shutil.rmtree(folder / "deleted", ignore_errors=True)
@@ -117,7 +124,7 @@ def deleted(folder: Path, undisturbed: Run, figures: Figures) -> None:
     run = Run(folder / "deleted")
     held = _same(run, undisturbed, status, set())
     held["it can be resumed: weights and configuration are there"] = (
-        run.newest_checkpoint() is not None and run.setting("budget.steps") == 60
+        run.newest_checkpoint() is not None and run.setting("budget.steps") == STEPS
     )
     _tell(figures, "folder deleted", held, faults(run))
 
@@ -134,7 +141,7 @@ def clock(folder: Path, undisturbed: Run, figures: Figures) -> None:
             return now() - timedelta(hours=1) * (made > 40)
 
         j.now = stepping  # type: ignore[assignment]
-        return train(folder, config(folder), "clock")
+        return train(folder, plan(folder), "clock")
 
     status = os.waitstatus_to_exitcode(os.waitpid(process(child), 0)[1])
     run = Run(folder / "clock")
@@ -171,7 +178,7 @@ def main() -> int:
     figures = Figures()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        assert train(folder, config(folder), "undisturbed") == 0
+        assert train(folder, plan(folder), "undisturbed") == 0
         undisturbed = Run(folder / "undisturbed")
         for part in (full, read_only, deleted, clock):
             try:
