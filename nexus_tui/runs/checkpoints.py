@@ -177,6 +177,17 @@ def writing_checkpoint(path: Path, step: int) -> Iterator[Path]:
         _flush(path.parent)
 
 
+def remove_unrecorded(path: Path) -> None:
+    """Take away a checkpoint whose writer died after it was in its place and before it was on record.
+
+    Nothing refers to it, and it stands where the next save of its step is to appear.
+    """
+    aside = path.with_name(f"{_UNFINISHED}{path.name}-unrecorded")
+    with contextlib.suppress(FileNotFoundError):
+        path.rename(aside)
+        shutil.rmtree(aside, ignore_errors=True)
+
+
 def save_window_losses(run_folder: Path, name: str, losses: "np.ndarray[Any, Any]") -> None:
     """Keep the mean loss of every validation window, [windows], of a checkpoint. Raises OSError."""
     data = io.BytesIO()

@@ -27,6 +27,7 @@ from nexus_tui.runs.checkpoints import (
     Checkpoint,
     link_best,
     remove_unfinished,
+    remove_unrecorded,
     save_checkpoint,
     save_window_losses,
 )
@@ -45,6 +46,7 @@ from nexus_tui.training.preparing import Preparing, about_evaluations, shuffled
 from nexus_tui.training.ranks import Alone
 from nexus_tui.training.sampling import Sampler
 from nexus_tui.training.vitals import Vitals
+from nexus_tui.untrusted_files import replace_file
 
 SHOWN = 400
 """Characters of each window of a batch that are put on record where training diverged."""
@@ -154,7 +156,7 @@ class Trainer:
         )
         dataset.require(config.data.window)
         dataset = shuffled(dataset, config, self._run.started)
-        dataset.tokenizer.save(str(folder / TOKENIZER))
+        replace_file(folder / TOKENIZER, dataset.tokenizer.to_str(pretty=True).encode())
         self._validation = validation(dataset, config.data.window)
         self._holdout = validation(dataset, config.data.window, "holdout") if len(dataset.holdout) else None
         with compiling.announced(self._compile):
@@ -322,8 +324,11 @@ class Trainer:
         if not step or name in self._run.checkpoints:
             return
         self._activity("saving")
+        place = self._run.folder / "checkpoints" / name
         try:
-            saved = save_checkpoint(self._run.folder / "checkpoints" / name, step, self._learner.write)
+            if name not in self._run.saved:
+                remove_unrecorded(place)
+            saved = save_checkpoint(place, step, self._learner.write)
         except Exception as error:
             if not is_refusal(error):
                 raise

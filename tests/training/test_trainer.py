@@ -115,6 +115,21 @@ def test_bits_per_byte_counts_the_bytes_of_the_targets(corpus: Path) -> None:
     assert measured.bits_per_byte(np.log(2)) == pytest.approx(measured.targets.size / len(text))
 
 
+def test_killed_between_a_save_and_its_record_it_saves_that_step_again(
+    tmp_path: Path, small: RunConfig
+) -> None:
+    undisturbed = trained(tmp_path, small, "a")
+    run = trained(tmp_path, small, "b")
+    journal = run.folder / "journal.jsonl"
+    record, _, _ = journal.read_bytes().partition(b'{"event":"saved","step":12,')
+    journal.write_bytes(record)
+    Session.resume(run.folder).join()
+    run = Run(run.folder)
+    assert (run.state, list(run.checkpoints)) == ("finished", ["step_4", "step_8", "step_12"])
+    assert weights(run) == weights(undisturbed)
+    assert not list((run.folder / "checkpoints").glob(".*"))
+
+
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
 def test_resuming_is_as_if_never_stopped(tmp_path: Path, small: RunConfig, dropout: float) -> None:
     small = small.model_copy(update={"regularization": RegularizationConfig(dropout=dropout)})

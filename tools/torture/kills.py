@@ -63,11 +63,26 @@ def torture(folder: Path, shared: "RawArray[int]", times: int = KILLS, seed: int
         while told.kills < times and told.stuck < STUCK:
             shared[RUN] = told.runs
             _until_finished(folder, plan, f"killed-{told.runs}", told, times, whole, numbers)
-            told.different += not same(Run(folder / f"killed-{told.runs}"), undisturbed)
+            told.different += _differs(Run(folder / f"killed-{told.runs}"), undisturbed)
             if told.runs > 2:  # the reader may still be at the last one
                 shutil.rmtree(folder / f"killed-{told.runs - 2}", ignore_errors=True)
             told.runs += 1
     return told
+
+
+def _differs(run: Run, undisturbed: Run) -> bool:
+    """Whether a run is another than the undisturbed one; says in which way."""
+    if same(run, undisturbed):
+        return False
+    ours, theirs = losses(run), losses(undisturbed)
+    first = next((a for a, b in zip(ours, theirs, strict=False) if a != b), None)
+    newest = run.newest_checkpoint()
+    print(
+        f"{run.name}: {run.state}, {len(ours)} losses of {len(theirs)}, first other one {first}, "
+        f"newest checkpoint {newest and newest.name}, branches {run.branches}",
+        file=sys.stderr,
+    )
+    return True
 
 
 def _until_finished(
