@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from nexus_tui.config import RunConfig
+from nexus_tui.runs import journal as j
 from nexus_tui.runs.checkpoints import CheckpointError
 from nexus_tui.runs.run import Run
 from tools.torture.figures import Figures
@@ -45,6 +46,8 @@ class Told:
     runs: int = 0
     different: int = 0
     damaged: int = 0
+    faults: int = 0
+    """What went wrong in these runs, in their own words: a save that failed, say."""
     stuck: int = 0
     """Processes that neither ended well nor were killed."""
 
@@ -64,10 +67,19 @@ def torture(folder: Path, shared: "RawArray[int]", times: int = KILLS, seed: int
             shared[RUN] = told.runs
             _until_finished(folder, plan, f"killed-{told.runs}", told, times, whole, numbers)
             told.different += _differs(Run(folder / f"killed-{told.runs}"), undisturbed)
+            told.faults += faults(Run(folder / f"killed-{told.runs}"))
             if told.runs > 2:  # the reader may still be at the last one
                 shutil.rmtree(folder / f"killed-{told.runs - 2}", ignore_errors=True)
             told.runs += 1
     return told
+
+
+def faults(run: Run) -> int:
+    """How often a run's journal says that something failed; says what."""
+    found = [event.message for event in run.log if isinstance(event, j.FaultedEvent)]
+    for message in found:
+        print(f"{run.name}: {message}", file=sys.stderr)
+    return len(found)
 
 
 def _differs(run: Run, undisturbed: Run) -> bool:
@@ -209,6 +221,7 @@ def main() -> int:
     figures.most("processes that could not go on", 0, told.stuck)
     figures.most("runs whose losses or weights differ by a bit from the undisturbed run's", 0, told.different)
     figures.most("checkpoints half-written, or lost though on record", 0, told.damaged)
+    figures.most("saves that failed, and other faults in their journals", 0, told.faults)
     figures.least("readings of the journal by another process", 5 * times, shared[READINGS])
     figures.most("of them failed, or found a checkpoint that was not whole", 0, shared[UNREADABLE])
     return figures.status
