@@ -3,6 +3,7 @@
 import traceback
 from typing import Any
 
+from textual import events
 from textual._context import active_message_pump
 from textual.app import App, ScreenStackError
 from textual.await_complete import AwaitComplete
@@ -15,6 +16,7 @@ from textual.worker import WorkerFailed
 
 _move_page = OptionList._move_page
 _dismiss = Screen.dismiss
+_on_resize = Screen._on_resize
 
 
 def _page(self: OptionList, direction: Any) -> None:
@@ -38,10 +40,19 @@ def _leave(self: Screen[Any], result: Any = None) -> AwaitComplete:
     return _dismiss(self, result)
 
 
+async def _resized(self: Screen[Any], event: events.Resize) -> None:
+    """Another size, unless a newer one is on its way: each has every screen laid out several times over."""
+    if event.size == self.app.size:
+        await _on_resize(self, event)
+    else:
+        event.stop()
+
+
 def mend() -> None:
     """Do it, once for the process."""
     OptionList._move_page = _page  # type: ignore[method-assign]
     Screen.dismiss = _leave  # type: ignore[method-assign]
+    Screen._on_resize = _resized  # type: ignore[method-assign]
 
 
 def harmless(error: Exception) -> bool:

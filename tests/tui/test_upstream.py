@@ -4,8 +4,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from textual import events
 from textual.command import CommandPalette
 from textual.errors import NoWidget
+from textual.geometry import Size
+from textual.screen import Screen
 
 from nexus_tui.tui.app import NexusApp
 from nexus_tui.tui.dialogs import Choice, ChoiceDialog
@@ -90,3 +93,22 @@ async def test_a_screen_that_stands_and_lacks_a_part_is_a_fault(make_app: Make) 
             await ready(pilot)
             app.screen.call_later(lambda: app.screen.query_one("#none"))
             await pilot.pause()
+
+
+async def test_of_many_sizes_at_once_the_newest_is_laid_out(
+    make_app: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app, laid = make_app(), []
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        screen_resized = Screen._screen_resized
+        monkeypatch.setattr(
+            Screen, "_screen_resized", lambda self, size: (laid.append(size), screen_resized(self, size))
+        )
+        sizes = [Size(100, 30), Size(60, 20), Size(90, 24)]
+        await app._on_resize(events.Resize(sizes[-1], sizes[-1]))
+        for size in sizes:
+            app.screen.post_message(events.Resize(size, size))
+        await until(pilot, lambda: bool(laid))
+        await pilot.pause()
+        assert set(laid) == {sizes[-1]}

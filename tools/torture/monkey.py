@@ -210,7 +210,7 @@ class Play:
             held.write(b"\x1b")
             held.pause(0.3)
         if held.alive:
-            raise StuckError(f"{name} does not go on")
+            raise StuckError(f"{name} does not go on ({run.state} at {run.step} of {run.total_steps})")
 
     def _leads(self, held: Held, key: bytes, pattern: str) -> bool:
         held.write(key)
