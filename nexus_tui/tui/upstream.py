@@ -7,6 +7,7 @@ from textual import events
 from textual._context import active_message_pump
 from textual.app import App, ScreenStackError
 from textual.await_complete import AwaitComplete
+from textual.command import CommandPalette
 from textual.css.query import NoMatches
 from textual.dom import DOMNode
 from textual.errors import NoWidget
@@ -65,10 +66,11 @@ def harmless(error: Exception) -> bool:
         error = error.error  # type: ignore[assignment]
     if isinstance(error, NoWidget):
         return True
-    if not isinstance(error, NoMatches | ScreenStackError):
-        return False
     nodes = [active_message_pump.get(None)]
     nodes += [frame.f_locals.get("self") for frame, _ in traceback.walk_tb(error.__traceback__)]
+    below = isinstance(error, IndexError) and any(isinstance(node, CommandPalette) for node in nodes)
+    if not isinstance(error, NoMatches | ScreenStackError) and not below:  # it looks for the screen below it
+        return False
     return any(isinstance(node, DOMNode) and not isinstance(node, App) and _unseen(node) for node in nodes)
 
 

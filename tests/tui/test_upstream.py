@@ -111,3 +111,15 @@ async def test_of_many_sizes_at_once_the_newest_is_laid_out(
         for size in (Size(100, 30), Size(60, 20), newest):  # as they wait, with other messages between them
             await app.screen._on_resize(events.Resize(size, size))
         assert set(laid) == {newest}
+
+
+async def test_a_palette_that_is_closed_before_it_is_there_is_no_fault(make_app: Make) -> None:
+    app = make_app()
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        below = app.screen
+        app.action_command_palette()
+        await app.pop_screen()
+        await pilot.pause(0.2)
+        assert app.screen is below
+        assert app._exception is None

@@ -46,9 +46,14 @@ class Held:
         self._stream: pyte.ByteStream | None = None
         self.pid, self._terminal = pty.fork()
         if not self.pid:
-            os.chdir(folder)
-            os.dup2(os.open(errors, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), 2)
-            os.execvpe(APP[0], list(APP), {**os.environ, **known, **environment})
+            try:
+                os.chdir(folder)
+                os.dup2(os.open(errors, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), 2)
+                os.execvpe(APP[0], list(APP), {**os.environ, **known, **environment})
+            except OSError as error:
+                os.write(2, f"Error: {error}".encode())
+            finally:
+                os._exit(127)
         os.set_blocking(self._terminal, False)
         self.resize(*SIZE)
 

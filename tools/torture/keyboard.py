@@ -18,8 +18,8 @@ SEQUENCES = {
     "slash": "/", "minus": "-",
 }  # fmt: skip
 """What a terminal sends for the keys whose names are no names of characters."""
-LEAVING = {b"q", b"\x11", b"\x03"}
-"""Keys that may end the program: pressed only by a monkey that may."""
+LEAVING = {b"q", b"\x11", b"\x03", b"\x1c", b"\x1a"}
+"""Keys that may end or stop the program, the last two while it does not have the terminal to itself."""
 ODD = (
     "\x1b[I", "\x1b[O", "\x1b[12;40R", "\x1b[?2026;2$y", "\x1b[?2048;1$y", "\x1b[?62;22c", "\x1b]11;rgb:0/0/0\x1b\\",
     "\x1bOP", "\x1b[15~", "\x1b[24;5~", "\x1b[1;5A", "\x1b[97;5u", "\x1b[97:65;2u", "\x1b[57441;1u", "\x1b[57399u",
