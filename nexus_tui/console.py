@@ -15,6 +15,7 @@ from rich.text import Text
 from nexus_tui.runs import averages, recovery, truth
 from nexus_tui.runs import journal as j
 from nexus_tui.runs.filter import FilterError, facts, listed_state, parse, settings_of
+from nexus_tui.runs.numbers import finite
 from nexus_tui.runs.run import Run
 from nexus_tui.training.session import Session
 from nexus_tui.untrusted import visible
@@ -86,12 +87,12 @@ def checkpoint_rows(run: Run) -> list[dict[str, Any]]:
         {
             "checkpoint": ranked.evaluation.name,
             "step": ranked.evaluation.step,
-            "train_loss": _finite(ranked.evaluation.train_loss),
-            "validation_loss": _finite(ranked.evaluation.loss),
-            "stderr": _finite(ranked.evaluation.stderr),
-            "perplexity": _finite(ranked.evaluation.perplexity),
-            "bits_per_byte": _finite(ranked.evaluation.bits_per_byte),
-            "delta": _finite(ranked.delta),
+            "train_loss": finite(ranked.evaluation.train_loss),
+            "validation_loss": finite(ranked.evaluation.loss),
+            "stderr": finite(ranked.evaluation.stderr),
+            "perplexity": finite(ranked.evaluation.perplexity),
+            "bits_per_byte": finite(ranked.evaluation.bits_per_byte),
+            "delta": finite(ranked.delta),
             "best": ranked.best,
             "tied": ranked.tied,
             "lr": _rate_at(run, ranked),
@@ -361,10 +362,6 @@ def _table(*columns: str) -> Table:
 def printer() -> Console:
     """Standard output; into a file or pipe, wide enough for every column. Names are text, never markup."""
     return Console(markup=False, width=None if sys.stdout.isatty() else 160)
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
 
 
 def _number(value: float | None, digits: int = 4) -> str:

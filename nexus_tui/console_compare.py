@@ -10,6 +10,7 @@ from rich.text import Text
 
 from nexus_tui.console import printer
 from nexus_tui.runs.comparison import CONFIDENCE, WIDER, Comparison, Pair, Subject
+from nexus_tui.runs.numbers import finite
 from nexus_tui.runs.run import RunError
 from nexus_tui.tui import format
 from nexus_tui.untrusted import visible
@@ -110,18 +111,18 @@ def average_row(average: "Average", saved: str) -> dict[str, Any]:
         "method": average.method,
         "shares": list(average.shares),
         "parents": list(average.parents),
-        "validation_loss": _finite(average.loss),
-        "stderr": _finite(average.stderr),
-        "perplexity": _finite(average.perplexity),
-        "bits_per_byte": _finite(average.bits_per_byte),
+        "validation_loss": finite(average.loss),
+        "stderr": finite(average.stderr),
+        "perplexity": finite(average.perplexity),
+        "bits_per_byte": finite(average.bits_per_byte),
         "protocol": average.protocol,
         "pairs": [
             {
                 "a": average.subjects[pair.a].label,
                 "verdict": pair.verdict,
-                "difference": _finite(pair.mean),
-                "low": _finite(pair.low),
-                "high": _finite(pair.high),
+                "difference": finite(pair.mean),
+                "low": finite(pair.low),
+                "high": finite(pair.high),
                 "windows": pair.windows,
                 "blocks": pair.blocks,
             }
@@ -235,7 +236,3 @@ def _settings(found: Comparison) -> Table:
 def _value(value: Any) -> str:
     text = visible(f"{value:g}" if isinstance(value, float) else str(value)).replace("\n", " ")
     return text if len(text) <= 24 else f"{text[:23]}…"
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None

@@ -21,6 +21,7 @@ from nexus_tui.analysis.breakdown import (
 from nexus_tui.console import printer
 from nexus_tui.console_compare import LETTERS, table
 from nexus_tui.runs.comparison import Comparison
+from nexus_tui.runs.numbers import finite
 from nexus_tui.runs.token_losses import TokenLosses
 from nexus_tui.untrusted import visible
 
@@ -64,8 +65,8 @@ def as_dict(found: Comparison) -> dict[str, Any]:
         "classes": {
             label: [
                 {
-                    "class": row.name, "count": row.count, "share": row.share, "loss": _finite(row.loss),
-                    "contribution": _finite(row.contribution),
+                    "class": row.name, "count": row.count, "share": row.share, "loss": finite(row.loss),
+                    "contribution": finite(row.contribution),
                 }
                 for row in by_class(t)
             ]
@@ -75,7 +76,7 @@ def as_dict(found: Comparison) -> dict[str, Any]:
             label: [
                 {
                     "token": row.token.decode(errors="backslashreplace"), "id": row.id, "count": row.count,
-                    "share": row.share, "loss": _finite(row.loss), "contribution": _finite(row.contribution),
+                    "share": row.share, "loss": finite(row.loss), "contribution": finite(row.contribution),
                 }
                 for row in by_token(t)
             ]
@@ -98,11 +99,11 @@ def _window_row(
         "a": labels[a[0]],
         "b": labels[b[0]],
         "window": row.window,
-        "difference": _finite(row.difference),
-        "loss_a": _finite(row.loss_a),
-        "loss_b": _finite(row.loss_b),
+        "difference": finite(row.difference),
+        "loss_a": finite(row.loss_a),
+        "loss_b": finite(row.loss_b),
         "tokens": [
-            {"token": token.decode(errors="backslashreplace"), "a": _finite(of_a), "b": _finite(of_b)}
+            {"token": token.decode(errors="backslashreplace"), "a": finite(of_a), "b": finite(of_b)}
             for (token, of_a), (_, of_b) in pairs
         ],
     }
@@ -227,8 +228,4 @@ def _title(text: str) -> None:
 
 
 def _plain(values: Any) -> list[float | None]:
-    return [_finite(value) for value in values.tolist()]
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+    return [finite(value) for value in values.tolist()]

@@ -1,6 +1,5 @@
 """What `compare --deep` prints besides the loss: what moved between checkpoints, what happens inside them."""
 
-import math
 from itertools import pairwise
 from typing import Any
 
@@ -11,6 +10,7 @@ from nexus_tui.analysis.movement import LayerMovement, Movement, movement
 from nexus_tui.console import printer
 from nexus_tui.console_compare import LETTERS, progress, table
 from nexus_tui.runs.comparison import Comparison, Subject
+from nexus_tui.runs.numbers import finite
 from nexus_tui.runs.run import RunError
 from nexus_tui.tui import format
 from nexus_tui.untrusted import visible
@@ -67,36 +67,36 @@ def _part_row(row: LayerMovement) -> dict[str, Any]:
         "layer": row.layer,
         "kind": row.kind,
         "part": row.part,
-        "change": _finite(row.change),
-        "norm_a": _finite(row.norm_a),
-        "norm_b": _finite(row.norm_b),
+        "change": finite(row.change),
+        "norm_a": finite(row.norm_a),
+        "norm_b": finite(row.norm_b),
     }
 
 
 def _inside_row(each: Inside) -> dict[str, Any]:
     return {
         "windows": each.windows,
-        "embedding": _finite(each.embedding),
+        "embedding": finite(each.embedding),
         "layers": [_layer_row(layer) for layer in each.layers],
     }
 
 
 def _layer_row(layer: LayerInside) -> dict[str, Any]:
     row: dict[str, Any] = {
-        "layer": layer.layer, "kind": layer.kind, "residual": _finite(layer.residual),
-        "added": _finite(layer.added),
+        "layer": layer.layer, "kind": layer.kind, "residual": finite(layer.residual),
+        "added": finite(layer.added),
     }  # fmt: skip
     if layer.mamba:
         row |= {
-            "state": _finite(layer.mamba.state),
-            "dt": [_finite(value) for value in layer.mamba.dt],
-            "memory": [_finite(value) for value in layer.mamba.memory],
-            "beyond": _finite(layer.mamba.beyond),
+            "state": finite(layer.mamba.state),
+            "dt": [finite(value) for value in layer.mamba.dt],
+            "memory": [finite(value) for value in layer.mamba.memory],
+            "beyond": finite(layer.mamba.beyond),
         }
     if layer.attention:
         row |= {
-            "entropy": [_finite(value) for value in layer.attention.entropy],
-            "share": [_finite(value) for value in layer.attention.share],
+            "entropy": [finite(value) for value in layer.attention.entropy],
+            "share": [finite(value) for value in layer.attention.share],
         }
     return row
 
@@ -194,7 +194,3 @@ def _rows(seen: dict[int, Inside]) -> list[tuple[str, list[LayerInside | None]]]
     ]
     names = dict.fromkeys(name for each in by_name for name in each)
     return [(name, [each.get(name) for each in by_name]) for name in names]
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None

@@ -29,9 +29,10 @@ def train(
 
     `model` is one of `nexus-tui models` or a .toml file; `settings` are keys of the configuration, such as
     `{"optimizer.lr": 1e-3, "data.corpus": "texts/"}`. With `resume`, a run's name, it goes on from that run's
-    newest checkpoint, or that of `step`. `steps` says how far to go instead of what is planned. `runs` is the
-    runs folder (default: $NEXUS_RUNS, else ./runs). Ctrl-C, or a notebook's interrupt, saves and stops; it
-    is raised on when the run has ended. Meanwhile the app shows and steers the run like any other.
+    newest checkpoint, or that of `step`; a run that came with the program goes on in a new one. `steps` says
+    how far to go instead of what is planned. `runs` is the runs folder (default: $NEXUS_RUNS, else ./runs).
+    Ctrl-C, or a notebook's interrupt, saves and stops; it is raised on when the run has ended. Meanwhile the
+    app shows and steers the run like any other.
     Raises ConfigError, SessionError, RunError and RunLockedError before training, TrainingError after it.
     """
     session = start(model, runs=runs, name=name, settings=settings, resume=resume, step=step, steps=steps)
@@ -64,7 +65,10 @@ def start(
     """
     folder = runs_folder(Path(runs) if runs else None)
     if resume:
-        return Session.resume(Runs(folder).find(resume).folder, step, steps)
+        run = Runs(folder).find(resume)
+        if run.kind == "recorded":
+            return Session.branch(run, folder, step, steps, name)
+        return Session.resume(run.folder, step, steps)
     wanted = dict(settings or {}) | ({"budget.steps": steps} if steps else {})
     return Session.start(
         folder, RunConfig.load(model, [f"{k}={toml_value(v)}" for k, v in wanted.items()]), name

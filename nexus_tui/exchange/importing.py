@@ -80,13 +80,14 @@ def import_folder(
 def _taken(source: Path, corpus: str, settings: Sequence[str]) -> _Taken:
     from nexus_tui.data.corpus import load_corpus
     from nexus_tui.data.dataset import prepare
+    from nexus_tui.data.tokenizer import is_bytes
     from nexus_tui.lm.pretrained import load_config, load_model
 
     if not source.is_dir():
         raise ExchangeError(f"{source} is no folder; name one with config.json and model.safetensors in it.")
     model_config = load_config(source)
     tokenizer = _tokenizer(source, model_config.vocab_size)
-    plain = _is_bytes(tokenizer)
+    plain = is_bytes(tokenizer)
     tables = {
         "description": f"imported from {source.resolve().name}",
         "preset": source.resolve().name,
@@ -136,13 +137,6 @@ def _tokenizer(source: Path, vocabulary: int) -> Tokenizer:
         tokenizer.add_special_tokens([AddedToken(f"<unused_{id}>") for id in range(known, vocabulary)])
     token_bytes(tokenizer)  # raises for one that cannot be used
     return tokenizer
-
-
-def _is_bytes(tokenizer: Tokenizer) -> bool:
-    """Whether every id is the byte of its number."""
-    from nexus_tui.data.tokenizer import BYTES, token_bytes
-
-    return token_bytes(tokenizer) == [bytes([id]) for id in range(BYTES)]
 
 
 def _free_name(runs_folder: Path, source: Path) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from nexus_tui.interop.opening import reader_for
 from nexus_tui.runs import journal as j
+from nexus_tui.runs.numbers import number
 from nexus_tui.runs.run import Run
 
 _MACHINE = {"cpu": "system/cores_busy", "memory": "system/memory_bytes"}
@@ -65,9 +66,9 @@ def _row(event: j.KnownEvent) -> Row | None:
             return Row(event.step, time, _of_evaluation(event))
         case j.HeldoutEvent():
             bits = {} if event.bits_per_byte is None else {"test/bits_per_byte": event.bits_per_byte}
-            return Row(event.step, time, {"test/loss": _number(event.loss), **bits})
+            return Row(event.step, time, {"test/loss": number(event.loss), **bits})
         case j.MeasuredEvent() if event.values:
-            values = {_MACHINE.get(name, name): _number(value) for name, value in event.values.items()}
+            values = {_MACHINE.get(name, name): number(value) for name, value in event.values.items()}
             return Row(event.step, time, values)
         case j.SampledEvent():
             return Row(event.step, time, texts={f"sample/{event.prompt}": event.prompt + event.text})
@@ -80,7 +81,7 @@ def _row(event: j.KnownEvent) -> Row | None:
 
 def _of_step(event: j.StepEvent) -> dict[str, float | None]:
     return {
-        "train/loss": _number(event.loss),
+        "train/loss": number(event.loss),
         "train/learning_rate": event.lr if math.isfinite(event.lr) else None,
         "train/grad_norm": event.grad_norm,
         "train/num_input_tokens_seen": float(event.tokens) or None,
@@ -89,7 +90,7 @@ def _of_step(event: j.StepEvent) -> dict[str, float | None]:
 
 
 def _of_evaluation(event: j.EvaluatedEvent) -> dict[str, float]:
-    loss = _number(event.loss)
+    loss = number(event.loss)
     told = {
         "eval/loss_stderr": event.stderr,
         "eval/perplexity": math.exp(loss) if loss < 700 else None,
@@ -97,7 +98,7 @@ def _of_evaluation(event: j.EvaluatedEvent) -> dict[str, float]:
         "eval/runtime": event.seconds or None,
     }
     others = {
-        name if name.startswith(("eval", "val")) else f"eval/{name}": _number(value)
+        name if name.startswith(("eval", "val")) else f"eval/{name}": number(value)
         for name, value in event.metrics.items()
     }
     return {"eval/loss": loss, **_present(told), **others}
@@ -106,8 +107,3 @@ def _of_evaluation(event: j.EvaluatedEvent) -> dict[str, float]:
 def _present(values: dict[str, float | None]) -> dict[str, float]:
     """Without what is not on record."""
     return {name: value for name, value in values.items() if value is not None}
-
-
-def _number(value: float | None) -> float:
-    """A number that a journal has no word for, if it is none."""
-    return math.nan if value is None else value

@@ -9,6 +9,8 @@ import tempfile
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
+from nexus_tui.runs.checkpoints import flush
+
 
 class ExchangeError(Exception):
     """Something cannot be exported or imported; the message is one sentence for the user."""
@@ -28,7 +30,7 @@ def write_folder(
         fill(temporary)
         for file in temporary.iterdir():
             _finish(file)
-        _flush(temporary)
+        flush(temporary)
         _require_free(place, replace, known)  # somebody may have written there meanwhile
         if not place.is_dir():
             temporary.rename(place)
@@ -99,12 +101,4 @@ def _umask() -> int:
 def _finish(file: Path) -> None:
     """Let others read what is for them (safetensors writes for its owner alone), and the disk have it."""
     file.chmod(0o666 & ~_umask())
-    _flush(file)
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    flush(file)

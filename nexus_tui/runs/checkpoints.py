@@ -168,13 +168,13 @@ def writing_checkpoint(path: Path, step: int) -> Iterator[Path]:
         files = {}
         for file in sorted(folder.iterdir()):
             files[file.name] = {"bytes": file.stat().st_size, "sha256": file_sha256(file)}
-            _flush(file)
+            flush(file)
         manifest = folder / MANIFEST
         manifest.write_text(json.dumps({"step": step, "files": files}, indent=1) + "\n")
-        _flush(manifest)
-        _flush(folder)
+        flush(manifest)
+        flush(folder)
         folder.rename(path)
-        _flush(path.parent)
+        flush(path.parent)
 
 
 def remove_unrecorded(path: Path) -> None:
@@ -234,7 +234,8 @@ def _temporary_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
+    """Wait until the disk has a file, or a folder's entries. Raises OSError."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from nexus_tui.runs.numbers import finite
 from nexus_tui.runs.pairs import Apart, paired, paired_bits
 from nexus_tui.runs.run import RunError
 from nexus_tui.runs.settings import ConfigDifference, config_differences
@@ -133,9 +134,9 @@ class Comparison:
             "verdict": pair.verdict,
             "better": better,
             "unit": pair.unit,
-            "difference": _finite(pair.mean),
-            "low": _finite(pair.low),
-            "high": _finite(pair.high),
+            "difference": finite(pair.mean),
+            "low": finite(pair.low),
+            "high": finite(pair.high),
             "windows": pair.windows,
             "blocks": pair.blocks,
             "bytes": pair.bytes or None,
@@ -255,7 +256,3 @@ def _why_incomparable(first: Subject, second: Subject) -> tuple[str, bool]:
 
 def _decided(pair: Pair) -> bool:
     return pair.verdict in ("better", "worse")
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None

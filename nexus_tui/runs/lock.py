@@ -152,6 +152,20 @@ def _take(file: IO[str], own: Path, path: Path) -> None:
 
 def _appears(own: Path, path: Path) -> bool:
     """Give our file the lock's name, unless that is taken."""
+    linked = _linked(own, path)
+    if linked is not None:
+        return linked
+    try:
+        path.open("x").close()
+    except FileExistsError:
+        return False
+    own.replace(path)
+    time.sleep(_SETTLED)  # the file that was there for an instant said nothing, as a dead process' may
+    return True
+
+
+def _linked(own: Path, path: Path) -> bool | None:
+    """Give a file another name, too; whether that was free. None where the file system has no links."""
     try:
         os.link(own, path)
     except FileExistsError:
@@ -159,12 +173,7 @@ def _appears(own: Path, path: Path) -> bool:
     except OSError as error:
         if error.errno not in _NO_LINKS:
             raise
-        try:
-            path.open("x").close()
-        except FileExistsError:
-            return False
-        own.replace(path)
-        time.sleep(_SETTLED)  # the file that was there for an instant said nothing, as a dead process' may
+        return None
     return True
 
 
@@ -190,18 +199,14 @@ def _alone(file: IO[str], own: Path, now: float) -> Iterator[bool]:
 
 def _claims(own: Path, path: Path) -> bool:
     """Let a file that says who we are appear under another name, unless that is taken."""
+    linked = _linked(own, path)
+    if linked is not None:
+        return linked
     try:
-        os.link(own, path)
+        with path.open("x") as file:
+            file.write(own.read_text("utf-8"))
     except FileExistsError:
         return False
-    except OSError as error:
-        if error.errno not in _NO_LINKS:
-            raise
-        try:
-            with path.open("x") as file:
-                file.write(own.read_text("utf-8"))
-        except FileExistsError:
-            return False
     return True
 
 

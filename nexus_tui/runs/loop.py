@@ -35,6 +35,7 @@ from nexus_tui.runs.checkpoints import (
     writing_checkpoint,
 )
 from nexus_tui.runs.lock import BEAT, RunLock
+from nexus_tui.runs.numbers import finite
 from nexus_tui.runs.reading import CHECKPOINTS, CONFIG, JOURNAL
 from nexus_tui.runs.run import Run, RunError
 from nexus_tui.runs.run_toml import to_toml
@@ -131,9 +132,9 @@ class Journal(j.Journal):
         self.append(
             j.StepEvent(
                 step=step,
-                loss=_finite(loss),
+                loss=_kept(loss),
                 lr=float(lr),
-                grad_norm=_finite(grad_norm),
+                grad_norm=_kept(grad_norm),
                 tokens=tokens,
                 seconds=round(seconds, 6),
             )
@@ -143,9 +144,7 @@ class Journal(j.Journal):
 
     def measure(self, step: int, **values: float) -> None:
         """Put any other numbers of a step on record, by name: each is a metric of its own."""
-        self.append(
-            j.MeasuredEvent(step=step, values={name: _finite(value) for name, value in values.items()})
-        )
+        self.append(j.MeasuredEvent(step=step, values={name: _kept(value) for name, value in values.items()}))
 
     def evaluate(
         self, step: int, losses: "np.ndarray[Any, Any] | float", *, bits_per_byte: float | None = None,
@@ -166,12 +165,12 @@ class Journal(j.Journal):
             j.EvaluatedEvent(
                 step=step,
                 checkpoint=name,
-                loss=_finite(windows.mean()),
-                stderr=_finite(spread),
-                bits_per_byte=_finite(bits_per_byte),
+                loss=_kept(windows.mean()),
+                stderr=_kept(spread),
+                bits_per_byte=_kept(bits_per_byte),
                 windows=len(windows) if len(windows) > 1 else 0,
                 protocol=protocol or f"{len(windows)} windows",
-                metrics={key: _finite(value) for key, value in metrics.items()},
+                metrics={key: _kept(value) for key, value in metrics.items()},
             ),
             durable=True,
         )
@@ -256,7 +255,6 @@ def _tables(config: Mapping[str, Any], steps: int) -> dict[str, dict[str, Any]]:
     return tables
 
 
-def _finite(value: Any) -> float | None:
-    """A number as a journal keeps it: None for what is no finite one. Takes a tensor's scalar, too."""
-    number = math.nan if value is None else float(value)
-    return number if math.isfinite(number) else None
+def _kept(value: Any) -> float | None:
+    """A number as the record keeps it. Takes a tensor's scalar, too."""
+    return None if value is None else finite(float(value))

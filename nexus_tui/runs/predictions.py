@@ -9,6 +9,7 @@ import numpy as np
 from nexus_tui.runs import journal as j
 from nexus_tui.runs.fits import Floats
 from nexus_tui.runs.forecast import NOMINAL, Forecast, forecast
+from nexus_tui.runs.numbers import finite
 from nexus_tui.runs.run import Branch, Evaluation, Run
 from nexus_tui.runs.schedule import SHAPES, learning_rate
 
@@ -116,7 +117,7 @@ def judged(run: Run) -> list[Judged]:
                     for e in reversed(before)
                     if e.step <= min(event.step, known.get(e.branch, -1)) and not e.averaged
                 )
-                found.append(Judged(event, _number(next(came, None)), _number(next(persisted, None))))
+                found.append(Judged(event, finite(next(came, None)), finite(next(persisted, None))))
     return found
 
 
@@ -213,7 +214,3 @@ def _lineage(branches: list[Branch], index: int) -> dict[int, float]:
         branch = branches[branch.parent]
         line[branch.index] = limit
     return line
-
-
-def _number(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None

@@ -11,6 +11,7 @@ import numpy as np
 from nexus_tui.runs import averages
 from nexus_tui.runs import journal as j
 from nexus_tui.runs.columns import Table
+from nexus_tui.runs.numbers import number
 
 MOST_EVENTS, MOST_METRICS = 1_000_000, 10_000
 """Events besides steps, and names of other measurements, that are kept: a file has room for any number."""
@@ -277,8 +278,3 @@ def _numbers(values: Iterable[float | None]) -> "np.ndarray[Any, np.dtype[np.flo
         return np.fromiter(known, np.float64, len(known))
     except TypeError:  # a None among them; making an array of a list takes three times as long
         return np.array(known, np.float64)
-
-
-def number(value: float | None) -> float:
-    """A number that a journal may lack: NaN for None."""
-    return math.nan if value is None else value

@@ -16,8 +16,9 @@ from nexus_tui.runs.arrays import read_npy
 from nexus_tui.runs.checkpoints import Checkpoint, CheckpointError, open_checkpoint
 from nexus_tui.runs.columns import Table
 from nexus_tui.runs.lock import Holder, holder
+from nexus_tui.runs.numbers import number
 from nexus_tui.runs.reading import CHECKPOINTS, CONFIG, JOURNAL, Reading, Signature, signature
-from nexus_tui.runs.record import TRAIN_STEPS, Branch, Evaluation, Record, Series, number
+from nexus_tui.runs.record import TRAIN_STEPS, Branch, Evaluation, Record, Series
 from nexus_tui.runs.settings_file import read_settings, usable
 from nexus_tui.runs.source import Source, Weights
 from nexus_tui.runs.summary import Summary, state_of, summarise

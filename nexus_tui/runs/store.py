@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from nexus_tui.resources import record_folders
-from nexus_tui.runs import truth
+from nexus_tui.runs import loop, truth
 from nexus_tui.runs.checkpoints import Checkpoint
 from nexus_tui.runs.reading import JOURNAL
 from nexus_tui.runs.run import Run, RunError
@@ -188,7 +188,7 @@ def resolve(runs: Runs, reference: str) -> tuple[Run, Checkpoint]:
         raise RunError(
             f"{run.name} is a record without weights; name a run that has them, see `nexus-tui runs`."
         )
-    if run.kind == "loop":
+    if run.kind == loop.KIND:
         raise RunError(
             f"{run.name} was trained by a loop of its own, whose model this program does not know: "
             "its curves and losses can be compared, it cannot be sampled."

@@ -10,6 +10,7 @@ import numpy as np
 
 from nexus_tui.runs import averages, truth
 from nexus_tui.runs.checkpoints import Checkpoint
+from nexus_tui.runs.numbers import finite
 from nexus_tui.runs.run import TRAIN_STEPS, Evaluation, Run, RunError
 from nexus_tui.runs.store import Runs
 from nexus_tui.runs.token_losses import TokenLosses
@@ -191,12 +192,12 @@ class Subject:
             "checkpoint": self.name,
             "step": self.step,
             "tokens": self.tokens,
-            "train_loss": _finite(self.train_loss),
-            "validation_loss": _finite(self.loss),
-            "stderr": _finite(self.stderr),
-            "perplexity": _finite(self.perplexity),
-            "bits_per_byte": _finite(self.bits_per_byte),
-            "gap": _finite(self.gap),
+            "train_loss": finite(self.train_loss),
+            "validation_loss": finite(self.loss),
+            "stderr": finite(self.stderr),
+            "perplexity": finite(self.perplexity),
+            "bits_per_byte": finite(self.bits_per_byte),
+            "gap": finite(self.gap),
             "bytes": self.bytes,
             "lineage": self.lineage,
             "parents": list(self.parents),
@@ -260,7 +261,3 @@ def find_subjects(runs: Runs, references: Iterable[str]) -> list[Subject]:
         return find_subject(found, which)
 
     return [subject(reference) for reference in references]
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None

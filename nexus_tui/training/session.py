@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Self
 
 from nexus_tui.config import ConfigError, RunConfig
+from nexus_tui.runs import loop
 from nexus_tui.runs.averages import words
 from nexus_tui.runs.checkpoints import Checkpoint
 from nexus_tui.runs.journal import Journal, JournalTakenError
@@ -117,7 +118,7 @@ class Session:
         trains it), TooLargeError (memory).
         """
         run = Run.open(folder)
-        if run.kind == "loop":
+        if run.kind == loop.KIND:
             raise SessionError(f"{run.name} was trained by a loop of its own: only that can go on with it.")
         if run.kind != "run":
             raise SessionError(f"{run.name} is a record: it goes on in a run of your own.")

@@ -1,6 +1,5 @@
 """The trainer: steps, evaluates, saves and samples, and writes each of these into the run's journal."""
 
-import math
 import os
 import socket
 import subprocess
@@ -14,7 +13,7 @@ from nexus_tui import __version__
 from nexus_tui.config import RunConfig
 from nexus_tui.data.cache import Cancelled
 from nexus_tui.data.corpus import load_corpus
-from nexus_tui.data.dataset import prepare
+from nexus_tui.data.dataset import Dataset, prepare
 from nexus_tui.data.tokenizer import load_tokenizer
 from nexus_tui.lm import compiling
 from nexus_tui.lm.generation import Sampling
@@ -37,8 +36,8 @@ from nexus_tui.runs.refusals import is_refusal, refusal
 from nexus_tui.runs.report import REPORT, write_report
 from nexus_tui.runs.run import Run
 from nexus_tui.training import control as c
-from nexus_tui.training.batches import windows_of
 from nexus_tui.training.evaluation import Validation, summary, validation
+from nexus_tui.training.failures import diverged_event, last_good, too_large
 from nexus_tui.training.health import DivergedError, SpikeWatch, out_of_memory
 from nexus_tui.training.launch import Launch
 from nexus_tui.training.learner import TOKENIZER, Learner
@@ -47,9 +46,6 @@ from nexus_tui.training.ranks import Alone
 from nexus_tui.training.sampling import Sampler
 from nexus_tui.training.vitals import Vitals
 from nexus_tui.untrusted_files import replace_file
-
-SHOWN = 400
-"""Characters of each window of a batch that are put on record where training diverged."""
 
 
 @dataclass
@@ -113,7 +109,8 @@ class Trainer:
             if not out_of_memory(error):
                 self._fail(str(error) or type(error).__name__)
                 raise
-            self._fail(self._too_large())
+            self._run.refresh()
+            self._fail(too_large(self._run, self._config.windows_at_once))
         finally:
             self._ranks.end()
             self._journal.close()
@@ -156,7 +153,7 @@ class Trainer:
         )
         dataset.require(config.data.window)
         dataset = shuffled(dataset, config, self._run.started)
-        replace_file(folder / TOKENIZER, dataset.tokenizer.to_str(pretty=True).encode())
+        self._keep_tokenizer(dataset)
         self._validation = validation(dataset, config.data.window)
         self._holdout = validation(dataset, config.data.window, "holdout") if len(dataset.holdout) else None
         with compiling.announced(self._compile):
@@ -198,6 +195,10 @@ class Trainer:
         line, steps = self._run.canonical(), self._run.steps
         newest = [steps[name][line][-config.spike.window :].tolist() for name in ("step", "loss")]
         self._learner.spikes = SpikeWatch(config.spike, zip(*newest, strict=True))
+
+    def _keep_tokenizer(self, dataset: Dataset) -> None:
+        """Write it whole or not at all: half of one would refuse every resume. Raises OSError."""
+        replace_file(self._run.folder / TOKENIZER, dataset.tokenizer.to_str(pretty=True).encode())
 
     def _append_steering(self) -> None:
         """Say what holds of all that was wished for: what came after the checkpoint does no longer."""
@@ -346,9 +347,9 @@ class Trainer:
             return
         try:
             self._journal.restore()
-            (self._run.folder / CONFIG).write_text(self._config.to_toml(), "utf-8")
-            self._learner.dataset.tokenizer.save(str(self._run.folder / TOKENIZER))
-        except Exception as error:  # tokenizers raises nothing narrower
+            replace_file(self._run.folder / CONFIG, self._config.to_toml().encode())
+            self._keep_tokenizer(self._learner.dataset)
+        except OSError as error:
             why = refusal(error, self._run.folder)
             self._fault(f"the run's folder was deleted, and cannot be written anew: {why}.")
             return
@@ -464,56 +465,16 @@ class Trainer:
 
     def _diverged(self, error: DivergedError) -> None:
         """Put on record why training stopped, before which update, over which batch, and where to go on."""
-        learner, config = self._learner, self._config
-        learner.optimizer.zero_grad()
+        self._learner.optimizer.zero_grad()
         if error.spike:
             self._append(j.SpikedEvent(step=error.step, **asdict(error.spike)))
-        seen = windows_of(learner.dataset, config, error.step)
-        good = self._last_good()
-        self._append(
-            j.DivergedEvent(
-                step=error.step,
-                cause=error.cause,
-                loss=_finite(error.loss),
-                grad_norm=_finite(error.grad_norm),
-                seed=config.run.seed,
-                places=tuple(window.place for window in seen),
-                # of a divided model nobody can score a window alone, and the others have gone
-                losses=() if self._launch.shard else tuple(map(_finite, learner.window_losses(error.step))),
-                texts=tuple(window.text[:SHOWN] for window in seen),
-                checkpoint=good.name if good else "",
-                rate_scale=learner.rate_scale,
-            ),
-            durable=True,
-        )
+        self._run.refresh()
+        good = last_good(self._run, self._learner.spikes.since)
+        # of a divided model nobody can score a window alone, and the others have gone
+        event = diverged_event(error, self._learner, good, scored=not self._launch.shard)
+        self._append(event, durable=True)
         where = f"step {good.step:,}" if good else "the start"
         self._fail(f"stopped before a harmful update: {error.cause}; resume from {where} with a lower rate.")
-
-    def _too_large(self) -> str:
-        """That memory was refused, what is kept, and how to go on."""
-        self._run.refresh()
-        newest, at_once = self._run.newest_checkpoint(), self._config.windows_at_once
-        kept = f"step {newest.step:,} is kept" if newest else "nothing had been saved"
-        if at_once == 1:
-            return f"memory ran out; {kept}. Train a smaller model or a smaller data.window."
-        fewer = f"nexus-tui train --resume {self._run.name} --micro-batch {at_once // 2}"
-        return f"memory ran out; {kept}. Fewer windows at once take less: {fewer}"
-
-    def _last_good(self) -> Checkpoint | None:
-        """The newest checkpoint from before the spike that is not over; if there is none, the newest."""
-        self._run.refresh()
-        run, since = self._run, self._learner.spikes.since
-        newest = run.newest_checkpoint()
-        if newest is None or not since:
-            return newest
-        kept = [
-            checkpoint
-            for name, checkpoint in run.checkpoints.items()
-            if checkpoint.step < since - 1  # the step that showed it has the weights of the one before
-            and not run.averaged(name)
-            and run.on_line(run.branch_of(name), checkpoint.step)
-        ]
-        return max(kept, key=lambda checkpoint: checkpoint.step, default=newest)
 
     def _activity(self, activity: str) -> None:
         step = self._learner.step if hasattr(self, "_learner") else 0
@@ -529,8 +490,3 @@ class Trainer:
     def _append(self, event: j.Event, durable: bool = False) -> None:
         self._journal.append(event, durable=durable)
         self._wake()
-
-
-def _finite(value: float) -> float | None:
-    """A number for the record; None where it is none."""
-    return value if math.isfinite(value) else None

@@ -13,6 +13,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
+from nexus_tui.runs.numbers import number
 from nexus_tui.runs.settings import ConfigDifference
 from nexus_tui.tui import format as fmt
 from nexus_tui.tui.dialogs import Dialog
@@ -86,8 +87,8 @@ def results(runs: Sequence[Listed]) -> list[Result]:
     """What came of some runs. Losses are ranked only where a token is the same for all."""
     summaries = [run.facts.summary for run in runs]
     one_tokenizer = len({summary.tokenizer for summary in summaries}) == 1
-    losses = [(fmt.loss(s.best_loss), _number(s.best_loss)) for s in summaries]
-    bits = [(fmt.loss(s.best_bits), _number(s.best_bits)) for s in summaries]
+    losses = [(fmt.loss(s.best_loss), number(s.best_loss)) for s in summaries]
+    bits = [(fmt.loss(s.best_bits), number(s.best_bits)) for s in summaries]
     at = [f"{glyphs().star} {s.best_name}" if s.best_name else fmt.MISSING for s in summaries]
     states = [STATES.get(run.facts.state, ("?", run.facts.state, ""))[:2] for run in runs]
     return [
@@ -117,7 +118,3 @@ def written(value: Any) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(written(each) for each in value)
     return str(value)
-
-
-def _number(value: float | None) -> float:
-    return math.nan if value is None else value

@@ -5,6 +5,7 @@ import math
 import os
 import sys
 from collections.abc import Iterator
+from datetime import UTC
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -47,7 +48,7 @@ def events_file(run: Run) -> Path:
 
 def test_records_are_those_of_tensorboard_s_own_writer():
     """To the byte what tensorboard 2.21's RecordWriter writes of these events."""
-    at = j.NotedEvent(step=0, text="", time=j.datetime.fromtimestamp(1.5, j.UTC))
+    at = j.NotedEvent(step=0, text="", time=j.datetime.fromtimestamp(1.5, UTC))
     assert header(at).hex() == (
         "1800000000000000a37f4b2209000000000000f83f1a0d627261696e2e4576656e743a322a28646c"
     )

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from nexus_tui import train
 from nexus_tui.analysis.movement import movement
 from nexus_tui.config import RunConfig
 from nexus_tui.lm.pretrained import load_model, save_model
@@ -61,6 +62,11 @@ def test_it_begins_with_the_record_and_goes_on(recorded: Run, tmp_path: Path) ->
     assert any(isinstance(e, NotedEvent) and "the optimizer begins anew" in e.text for e in run.log)
     assert run.checkpoints["step_16"].resumable
     assert {path: path.read_bytes() for path in recorded.folder.rglob("*") if path.is_file()} == before
+
+
+def test_a_script_goes_on_with_it_too(recorded: Run, tmp_path: Path) -> None:
+    run = train(resume=str(recorded.folder), runs=tmp_path, name="mine", steps=14)
+    assert (run.folder, run.state, run.step) == (tmp_path / "mine", "finished", 14)
 
 
 def test_what_moved_since_it_is_told(recorded: Run, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from nexus_tui.runs import journal as j
 from nexus_tui.runs import predictions as p
 from nexus_tui.runs.audit import as_dict, audit
 from nexus_tui.runs.fits import Floats, Ints
+from nexus_tui.runs.numbers import finite
 from nexus_tui.runs.record import TRAIN_STEPS
 from nexus_tui.runs.report.advice import recommendation
 from nexus_tui.runs.report.notes import RULES, SHORT, observations
@@ -92,9 +93,9 @@ def _progress(run: Run) -> tuple[list[Facts], dict[str, str]]:
         table.append(
             {
                 "step": step,
-                "train_loss": _finite(mean),
+                "train_loss": finite(mean),
                 "train_perplexity": _perplexity(mean),
-                "lr": _finite(float(rates[row])),
+                "lr": finite(float(rates[row])),
                 "notes": [{"text": note.text, "rule": note.rule or None} for note in here],
             }
         )
@@ -141,12 +142,12 @@ def _checkpoints(run: Run) -> list[Facts]:
                 "step": step,
                 "branch": branch,
                 "on_line": run.on_line(branch, step),
-                "train_loss": _finite(train),
+                "train_loss": finite(train),
                 "train_perplexity": _perplexity(train),
-                "validation_loss": _finite(loss),
+                "validation_loss": finite(loss),
                 "validation_perplexity": _perplexity(loss),
-                "bits_per_byte": _finite(evaluation.bits_per_byte) if evaluation else None,
-                "lr": _finite(float(rates[here[-1]])) if len(here) else None,
+                "bits_per_byte": finite(evaluation.bits_per_byte) if evaluation else None,
+                "lr": finite(float(rates[here[-1]])) if len(here) else None,
                 "best": bool(place and place.best),
                 "tied": place.tied if place else None,
                 "new_best": loss < lowest and not averaged,
@@ -265,8 +266,8 @@ def _predictions(run: Run) -> Facts:
         "intervals": score.intervals,
         "inside": score.hits,
         "nominal": score.nominal,
-        "error": _finite(score.error),
-        "persistence_error": _finite(score.persistence),
+        "error": finite(score.error),
+        "persistence_error": finite(score.persistence),
     }
 
 
@@ -361,7 +362,3 @@ def _tokens(run: Run) -> int:
 
 def _perplexity(loss: float) -> float | None:
     return math.exp(min(loss, 700.0)) if math.isfinite(loss) else None
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None

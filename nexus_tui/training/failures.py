@@ -1,0 +1,63 @@
+"""What is said of a training that ended before its time: which batch it was, what is kept, how to go on."""
+
+from nexus_tui.runs import journal as j
+from nexus_tui.runs.checkpoints import Checkpoint
+from nexus_tui.runs.numbers import finite
+from nexus_tui.runs.run import Run
+from nexus_tui.training.batches import windows_of
+from nexus_tui.training.health import DivergedError
+from nexus_tui.training.learner import Learner
+
+SHOWN = 400
+"""Characters of each window of a batch that are put on record where training diverged."""
+
+
+def diverged_event(
+    error: DivergedError, learner: Learner, good: Checkpoint | None, *, scored: bool
+) -> j.DivergedEvent:
+    """Why training stopped, and over which batch; `good` is where to go on from.
+
+    With `scored`, what each window of the batch costs under the weights that were not harmed.
+    """
+    config = learner.config
+    seen = windows_of(learner.dataset, config, error.step)
+    return j.DivergedEvent(
+        step=error.step,
+        cause=error.cause,
+        loss=finite(error.loss),
+        grad_norm=finite(error.grad_norm),
+        seed=config.run.seed,
+        places=tuple(window.place for window in seen),
+        losses=tuple(map(finite, learner.window_losses(error.step))) if scored else (),
+        texts=tuple(window.text[:SHOWN] for window in seen),
+        checkpoint=good.name if good else "",
+        rate_scale=learner.rate_scale,
+    )
+
+
+def last_good(run: Run, since: int) -> Checkpoint | None:
+    """The newest checkpoint from before a spike that is not over (`since`; 0: there is none).
+
+    If there is none from before it, the newest.
+    """
+    newest = run.newest_checkpoint()
+    if newest is None or not since:
+        return newest
+    kept = [
+        checkpoint
+        for name, checkpoint in run.checkpoints.items()
+        if checkpoint.step < since - 1  # the step that showed it has the weights of the one before
+        and not run.averaged(name)
+        and run.on_line(run.branch_of(name), checkpoint.step)
+    ]
+    return max(kept, key=lambda checkpoint: checkpoint.step, default=newest)
+
+
+def too_large(run: Run, windows_at_once: int) -> str:
+    """That memory was refused, what is kept, and how to go on."""
+    newest = run.newest_checkpoint()
+    kept = f"step {newest.step:,} is kept" if newest else "nothing had been saved"
+    if windows_at_once == 1:
+        return f"memory ran out; {kept}. Train a smaller model or a smaller data.window."
+    fewer = f"nexus-tui train --resume {run.name} --micro-batch {windows_at_once // 2}"
+    return f"memory ran out; {kept}. Fewer windows at once take less: {fewer}"
