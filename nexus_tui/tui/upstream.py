@@ -41,6 +41,12 @@ def _leave(self: Screen[Any], result: Any = None) -> AwaitComplete:
     return _dismiss(self, result)
 
 
+def _palette(self: App[Any]) -> None:
+    """Open the command palette, under no name: the last one has it until it has been taken down."""
+    if self.use_command_palette and not CommandPalette.is_open(self):
+        self.push_screen(CommandPalette())
+
+
 async def _resized(self: Screen[Any], event: events.Resize) -> None:
     """Another size, unless a newer one is on its way: each has every screen laid out several times over."""
     if event.size == self.app.size:
@@ -53,6 +59,7 @@ def mend() -> None:
     """Do it, once for the process."""
     OptionList._move_page = _page  # type: ignore[method-assign]
     Screen.dismiss = _leave  # type: ignore[method-assign]
+    App.action_command_palette = _palette  # type: ignore[method-assign]
     Screen._on_resize = _resized  # type: ignore[method-assign]
 
 

@@ -31,6 +31,18 @@ async def test_the_palette_has_no_pages_where_it_has_no_room(make_app: Make) -> 
         await pilot.press("pagedown")
 
 
+async def test_the_palette_opens_while_the_last_one_is_taken_down(make_app: Make) -> None:
+    async with make_app().run_test() as pilot:
+        await ready(pilot)
+        await pilot.press("ctrl+p")
+        await until(pilot, lambda: isinstance(pilot.app.screen, CommandPalette))
+        first = pilot.app.screen
+        first.dismiss()
+        pilot.app.action_command_palette()
+        await until(pilot, lambda: isinstance(pilot.app.screen, CommandPalette) and not first.is_running)
+        assert pilot.app.screen is not first
+
+
 async def test_a_dialog_that_has_gone_answers_no_more_and_closes_nothing(make_app: Make) -> None:
     app, answers = make_app(), []
     dialog = ChoiceDialog("Really?", "", [Choice("y", "yes", "")])

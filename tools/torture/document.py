@@ -31,7 +31,7 @@ long it took.
         _section("ranks", "Several processes, and one of them killed", 180),
         _section("fuzz", "Hostile files", 180),
         _section("monkey", "A monkey at the keys", 300, "--presses", "6000"),
-        _section("link", "A slow link", 240),
+        _section("link", "A slow link", 330),
     ),
     LIMIT,
 )

@@ -5,9 +5,10 @@ beside it. What the monkey does is a function of a seed: keys of every screen, d
 pastes, sequences that no terminal sends, halves of sequences and of characters, bytes. Five presses are
 counted as a second of typing, so an hour is 18,000 (the default), pressed as fast as they are taken. Every
 few hundred, the program is asked for its help and to close it again, which it must do whatever was done to
-it; and if nothing trains, the next run is resumed as a person would, by keys. A second monkey, which may also
-leave, presses a tenth as many. Afterwards every run that was trained is trained again, with the same wishes
-and without a screen.
+it; if nothing trains, the next run is resumed as a person would, by keys, and the rate of what trains is
+changed as from another terminal. If the monkey trains a large model, the program is left and begun again. A
+second monkey, which may also leave, presses a tenth as many. Afterwards every run that was trained is trained
+again, with the same wishes and without a screen.
 """
 
 import argparse
@@ -19,7 +20,8 @@ from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
-from nexus_tui.training.control import Stop
+from nexus_tui.runs.run import Run
+from nexus_tui.training import control as c
 from nexus_tui.training.remote import RemoteControl
 from tools.torture.held import Held
 from tools.torture.keyboard import Act, Monkey
@@ -31,6 +33,10 @@ RESIZES = 10_000
 MEGABYTE = 1 << 20
 ROUND = 600
 """Presses between two questions."""
+FEWEST = 8
+"""Questions without the program having been begun anew, so that its memory can be judged."""
+LONG = 10_000
+"""Steps of a plan that the monkey has made, which nobody wants to see carried out."""
 HELP = b"finds any action by name"
 TRAINS_ON = b"trains on here"
 PLACES = ("1", "1/", "2", "2m", "5e", "n")
@@ -87,14 +93,16 @@ class Play:
     def keys(self, presses: int, monkey: Monkey, *, remember: bool = False) -> None:
         """So many presses, in terminals of any size that shows something."""
         end, asked, sizes = self.told.presses + presses, self.told.presses, Random(self.seed)
-        acts = iter(monkey)
+        acts, life = iter(monkey), 0
         self.question()
-        while self.told.presses < end:
+        while self.told.presses < end or (remember and len(self.told.memory) < FEWEST):
             self.act(next(acts))
             if self.told.presses - asked > ROUND:
                 asked = self.told.presses
                 self.question()
                 if remember:
+                    if life != self.held.pid:
+                        life, self.told.memory = self.held.pid, []
                     self.told.memory.append(self.held.memory())
                 self.held.resize(sizes.randint(20, 200), sizes.randint(8, 60))
         self.question()
@@ -185,8 +193,12 @@ class Play:
         """Have it go on with a run, by keys as a person would, unless it trains something."""
         for run in self.room.all_runs():
             if run.holder and run.holder.pid == self.held.pid:
-                if run.total_steps > 10_000:  # a large model: it is told to stop, from here
-                    RemoteControl(run, lambda _: None).request(Stop())
+                if not self.room.small(run):
+                    self.leave()
+                elif run.total_steps > LONG:
+                    self._wish(run, c.Stop())
+                elif run.step:
+                    self._wish(run, c.ScaleRate(1.5 if len(self.told.rest) % 2 else 0.75))
                 return
         waiting = (run for run in self.room.trained() if run.state != "finished")
         run = next((run for run in waiting if run.folder.parent == self.room.runs), None)
@@ -211,6 +223,10 @@ class Play:
             held.pause(0.3)
         if held.alive:
             raise StuckError(f"{name} does not go on ({run.state} at {run.step} of {run.total_steps})")
+
+    def _wish(self, run: Run, act: c.Act) -> None:
+        """As from another terminal; the run may end meanwhile."""
+        RemoteControl(run, lambda _: None).request(act)
 
     def _leads(self, held: Held, key: bytes, pattern: str) -> bool:
         held.write(key)

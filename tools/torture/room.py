@@ -93,8 +93,11 @@ class Room:
 
     def trained(self) -> list[Run]:
         """Those of them that are there to be trained."""
-        corpus = str(self.folder / "text.txt")
-        return [run for run in self.all_runs() if run.config.get("data", {}).get("corpus") == corpus]
+        return [run for run in self.all_runs() if self.small(run)]
+
+    def small(self, run: Run) -> bool:
+        """Whether it is one of them."""
+        return bool(run.config.get("data", {}).get("corpus") == str(self.folder / "text.txt"))
 
     def strays(self) -> list[str]:
         """What was written neither in the runs folder nor in a folder of the program's own in XDG's."""
