@@ -62,7 +62,7 @@ def main() -> int:
             parameters = parameter_count(learner.model)
             answer = [parameters, (memory("VmHWM") - before) / parameters]
         else:
-            answer = [learner.advance().seconds for _ in range(int(line))]
+            answer = [learner.advance()[0].seconds for _ in range(int(line))]
         print(json.dumps(answer), flush=True)
     learner.ranks.end()
     return 0

@@ -64,6 +64,12 @@ def train(
     shard: Annotated[
         bool, typer.Option("--shard", help="Under torchrun: divide the model among the processes (FSDP2).")
     ] = False,
+    device: Annotated[
+        str,
+        typer.Option(
+            "--device", metavar="auto|cpu|cuda", help="Where to train; auto: a GPU if there is one."
+        ),
+    ] = "auto",
     headless: Annotated[bool, typer.Option("--headless", help="Plain lines on a terminal, too.")] = False,
     logs: Annotated[
         list[str] | None,
@@ -82,7 +88,7 @@ def train(
 
     for tool in logs or []:
         check(tool)
-    launch = launched(shard)
+    launch = launched(shard, device=device)
     if launch.size > 1 and detach:
         raise LaunchError("--detach is for one process; torchrun keeps its processes together.")
     if launch.most_restarts and not (name or resume):

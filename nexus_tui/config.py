@@ -79,12 +79,15 @@ class BudgetConfig(_Table):
     """How much is trained: optimizer steps, and windows in the batch of each.
 
     `micro_batch` is how many windows of the batch go through the model at once, which decides how much
-    memory that takes, and rounding; 0 stands for as many as make 4,096 tokens.
+    memory that takes, and rounding; 0 stands for as many as make 4,096 tokens, or 32,768 on a GPU.
+    `precision` is that of the products on a GPU, `auto` standing for bf16; weights and sums have 32 bits
+    always, and on the processor everything has.
     """
 
     steps: int = Field(2000, ge=1)
     batch: int = Field(16, ge=1)
     micro_batch: int = Field(0, ge=0)
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
 
 
 class SpikeConfig(_Table):
@@ -167,7 +170,11 @@ class RunConfig(_Table):
     @property
     def windows_at_once(self) -> int:
         """Windows of a micro-batch. Part of what makes losses reproducible: rounding depends on it."""
-        wanted = self.budget.micro_batch or max(1, TOKENS_AT_ONCE // self.data.window)
+        return self.windows_within(TOKENS_AT_ONCE)
+
+    def windows_within(self, tokens: int) -> int:
+        """Windows of a micro-batch: as many as make so many tokens, if the configuration does not say."""
+        wanted = self.budget.micro_batch or max(1, tokens // self.data.window)
         return min(wanted, self.budget.batch)
 
     @classmethod

@@ -1,10 +1,15 @@
 """A corpus and a model so small that training them is a matter of a second."""
 
+import os
 from pathlib import Path
 
 import pytest
+import torch
 
 from nexus_tui.config import RunConfig
+
+if not torch.cuda.is_available():  # Triton asks when it is imported, whoever does so first
+    os.environ.setdefault("TRITON_INTERPRET", "1")
 
 LINES = "Shall I compare thee to a summer's day?\nThou art more lovely and more temperate:\n"
 SMALL = {

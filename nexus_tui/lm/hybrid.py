@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from nexus_tui.lm.attention import Attention
 from nexus_tui.lm.cache import AttentionState, Cache, MambaState
 from nexus_tui.lm.config import JambaConfig
-from nexus_tui.lm.layers import Dropout, FeedForward, RMSNorm
+from nexus_tui.lm.layers import Drop, FeedForward, RMSNorm
 from nexus_tui.lm.mamba import Mamba
 
 # dt starts log-uniform between these, arXiv 2312.00752 section 3.6
@@ -31,9 +31,7 @@ class AttentionBlock(nn.Module):
         self.input_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
         self.pre_ff_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
 
-    def forward(
-        self, x: Tensor, state: AttentionState | None = None, dropout: Dropout | None = None
-    ) -> Tensor:
+    def forward(self, x: Tensor, state: AttentionState | None = None, dropout: Drop | None = None) -> Tensor:
         """[batch, length, hidden] -> [batch, length, hidden]; dropout falls on what is added."""
         mixed = self.self_attn(self.input_layernorm(x), state)
         x = x + (dropout(mixed) if dropout else mixed)
@@ -51,7 +49,7 @@ class MambaBlock(nn.Module):
         self.input_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
         self.pre_ff_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
 
-    def forward(self, x: Tensor, state: MambaState | None = None, dropout: Dropout | None = None) -> Tensor:
+    def forward(self, x: Tensor, state: MambaState | None = None, dropout: Drop | None = None) -> Tensor:
         """[batch, length, hidden] -> [batch, length, hidden]; dropout falls on what is added."""
         mixed = self.mamba(self.input_layernorm(x), state)
         x = x + (dropout(mixed) if dropout else mixed)
@@ -73,7 +71,7 @@ class Stack(nn.Module):
         )
         self.final_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
 
-    def forward(self, ids: Tensor, cache: Cache | None = None, dropout: Dropout | None = None) -> Tensor:
+    def forward(self, ids: Tensor, cache: Cache | None = None, dropout: Drop | None = None) -> Tensor:
         """Token ids [batch, length] -> hidden states [batch, length, hidden]."""
         x = self.embed_tokens(ids)
         for index, layer in enumerate(self.layers):
@@ -119,7 +117,7 @@ class HybridLM(nn.Module):
         ids: Tensor,
         targets: Tensor,
         reduction: Literal["mean", "none"] = "mean",
-        dropout: Dropout | None = None,
+        dropout: Drop | None = None,
     ) -> Tensor:
         """Cross entropy in nats per token of targets [batch, length] after ids [batch, length].
 

@@ -1,5 +1,6 @@
 """The layers that every block has: root-mean-square norm, the gated feed-forward network, dropout."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
 
@@ -40,6 +41,10 @@ class FeedForward(nn.Module):
         return self.down_proj(swiglu(self.gate_proj(x), self.up_proj(x)))  # type: ignore[no-any-return]
 
 
+Drop = Callable[[Tensor], Tensor]
+"""Zeroes some numbers and scales the others, [row, ...] -> [row, ...]: each call other ones."""
+
+
 @dataclass
 class Dropout:
     """Zeroes numbers with probability `rate` and scales the others by 1 / (1 - rate): training only.
@@ -53,7 +58,7 @@ class Dropout:
     def __call__(self, x: Tensor) -> Tensor:
         """[...] -> [...]: each call draws anew."""
         kept = torch.from_numpy(self.draws(x.shape) >= round(self.rate * (1 << 16))).view(x.shape)
-        return x * kept.to(x.dtype).div_(1 - self.rate)
+        return x * kept.to(x.device, x.dtype).div_(1 - self.rate)
 
     def draws(self, shape: tuple[int, ...]) -> npt.NDArray[np.uint16]:
         """As many numbers below 2^16 as a shape has places."""

@@ -1,4 +1,4 @@
-"""Several processes that train one run as one would: torch.distributed over gloo, started by torchrun.
+"""Several processes that train one run as one would: torch.distributed over gloo or NCCL, by torchrun.
 
 Process 0 leads. It alone has the run's lock, journal and socket, and tells the others before each step what
 it is to be; so all do the same, whoever steers it. Gradients are summed by DDP (Li et al., arXiv 2006.15704),
@@ -22,8 +22,9 @@ from nexus_tui import __version__
 from nexus_tui.config import RunConfig
 from nexus_tui.data.dataset import Dataset
 from nexus_tui.lm.hybrid import HybridLM
-from nexus_tui.lm.layers import Dropout
+from nexus_tui.lm.layers import Drop
 from nexus_tui.runs.checkpoints import Checkpoint
+from nexus_tui.training.device import CPU
 from nexus_tui.training.evaluation import Validation
 from nexus_tui.training.launch import Launch
 from nexus_tui.training.optimizer import AdamW, local, state_tensors
@@ -56,13 +57,17 @@ class Order(IntEnum):
 class Ranks(Alone):
     """One of the processes. Raises RankError where the others have gone."""
 
-    def __init__(self, launch: Launch) -> None:
-        self.launch, self.size = launch, launch.size
+    def __init__(self, launch: Launch, device: torch.device = CPU) -> None:
+        self.launch, self.size, self.device = launch, launch.size, device
+        if device.type == "cuda":
+            torch.cuda.set_device(device)
         with together():
             store, rank, size = next(dist.rendezvous("env://", timeout=SILENT))  # type: ignore[attr-defined]
             # The store may be the one of those that were killed, with the addresses of the dead in it.
             store = dist.PrefixStore(f"start-{launch.restarts}", store)  # type: ignore[attr-defined]
-            dist.init_process_group("gloo", store=store, rank=rank, world_size=size, timeout=SILENT)
+            # Orders and losses are on the processor always; gradients are where the model is.
+            backend = "gloo" if device.type == "cpu" else "cpu:gloo,cuda:nccl"
+            dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=SILENT)
             self._orders = dist.new_group(backend="gloo", timeout=PATIENT)
 
     def order(self, order: Order, *values: float) -> None:
@@ -82,7 +87,7 @@ class Ranks(Alone):
 
     def join(self, config: RunConfig, dataset: Dataset, checkpoint: Checkpoint | None) -> None:
         """Process 0: tell the others what is trained, and hear whether all can."""
-        text = msgspec.json.encode(brief(config, dataset, checkpoint))
+        text = msgspec.json.encode(brief(config, dataset, checkpoint, self.device))
         self.order(Order.BEGIN, len(text))
         with together():
             dist.broadcast(torch.frombuffer(bytearray(text), dtype=torch.uint8), 0)
@@ -113,9 +118,9 @@ class Ranks(Alone):
         rank = self.launch.rank
         return range(batch * rank // self.size, batch * (rank + 1) // self.size)
 
-    def take(self, model: HybridLM) -> None:
+    def take(self, model: HybridLM, precision: torch.dtype = torch.float32) -> None:
         """Divide the model, or let gradients be summed while they are computed."""
-        super().take(model)
+        super().take(model, precision)
         with together():
             self._ddp = None if self.launch.shard else nn.parallel.DistributedDataParallel(_Loss(model))
             if self.launch.shard:
@@ -131,15 +136,16 @@ class Ranks(Alone):
         self.order(Order.ADVANCE, rate_scale, total)
 
     def learn(
-        self, ids: Tensor, targets: Tensor, share: float, dropout: Dropout | None, *, last: bool
-    ) -> float:
+        self, ids: Tensor, targets: Tensor, share: float, dropout: Drop | None, *, last: bool
+    ) -> Tensor:
         """As alone; with the last micro-batch the gradients become those of the whole batch."""
         with together(), self._syncing(last):
-            loss = (self._ddp or self._model.loss)(ids, targets, dropout=dropout) * share
+            with self._products():
+                loss = (self._ddp or self._model.loss)(ids, targets, dropout=dropout) * share
             (loss * self.size).backward()  # the gradients' mean over processes is taken: undo that
         if last and self.launch.shard:
             self._sum_undivided()
-        return loss.item()
+        return loss.detach()
 
     def _syncing(self, last: bool) -> Any:
         if self._ddp is not None:
@@ -241,10 +247,12 @@ class Ranks(Alone):
             dist.destroy_process_group()
 
 
-def brief(config: RunConfig, dataset: Dataset, checkpoint: Checkpoint | None) -> dict[str, Any]:
+def brief(
+    config: RunConfig, dataset: Dataset, checkpoint: Checkpoint | None, device: torch.device = CPU
+) -> dict[str, Any]:
     """What the others are told: what the run is, and from which checkpoint it goes on."""
     return {
-        "made_by": made_by(),
+        "made_by": made_by(device),
         "config": config.model_dump(),
         "corpus": dataset.corpus.sha256,
         "tokenizer": dataset.tokenizer.to_str(),
@@ -253,9 +261,10 @@ def brief(config: RunConfig, dataset: Dataset, checkpoint: Checkpoint | None) ->
     }
 
 
-def made_by() -> str:
-    """The program and its torch: other ones round differently, or have other messages."""
-    return f"nexus-tui {__version__} with torch {torch.__version__}"
+def made_by(device: torch.device = CPU) -> str:
+    """The program, its torch and where it trains: other ones round differently, or have other messages."""
+    on = "" if device.type == "cpu" else " on a GPU"
+    return f"nexus-tui {__version__} with torch {torch.__version__}{on}"
 
 
 class _Loss(nn.Module):
@@ -265,7 +274,7 @@ class _Loss(nn.Module):
         super().__init__()
         self._model = model
 
-    def forward(self, ids: Tensor, targets: Tensor, dropout: Dropout | None) -> Tensor:
+    def forward(self, ids: Tensor, targets: Tensor, dropout: Drop | None) -> Tensor:
         return self._model.loss(ids, targets, dropout=dropout)
 
 
@@ -278,7 +287,7 @@ def shard(model: HybridLM, size: int) -> None:
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
 
-    mesh = init_device_mesh("cpu", (size,))
+    mesh = init_device_mesh(next(model.parameters()).device.type, (size,))
     whole = {parameter for parameter in model.parameters() if parameter.ndim != 2}
     for layer in model.model.layers:
         fully_shard(layer, mesh=mesh, ignored_params=whole)
@@ -316,7 +325,7 @@ def together() -> Iterator[None]:
         yield
     except RuntimeError as error:
         text = str(error)
-        if not isinstance(error, dist.DistError) and "gloo" not in text:
+        if not isinstance(error, dist.DistError) and "gloo" not in text and "NCCL" not in text:
             raise
         reason = re.sub(r"\[/?\w[^] ]*/[^]]*\] ", "", text.partition("\n")[0]).partition(". ")[0]
         raise RankError(

@@ -49,12 +49,13 @@ class Validation:
             yield self._score(model, part)
 
     def _score(self, model: HybridLM, part: slice) -> torch.Tensor:
+        device = next(model.parameters()).device
         with torch.inference_mode():
-            return model.loss(
-                torch.from_numpy(self.inputs[part].astype(np.int64, copy=False)),
-                torch.from_numpy(self.targets[part].astype(np.int64, copy=False)),
-                reduction="none",
+            ids, targets = (
+                torch.from_numpy(tokens[part].astype(np.int64, copy=False)).to(device)
+                for tokens in (self.inputs, self.targets)
             )
+            return model.loss(ids, targets, reduction="none").cpu()
 
     def bits_per_byte(self, loss: float) -> float:
         """A mean loss over these windows, in nats per token, as bits per byte of their text."""

@@ -16,10 +16,11 @@ from nexus_tui.data.corpus import load_corpus
 from nexus_tui.data.dataset import prepare
 from nexus_tui.lm.selective_scan import warm_up
 from nexus_tui.runs.checkpoints import open_checkpoint
+from nexus_tui.training.device import choose
 from nexus_tui.training.distributed import Order, RankError, Ranks, made_by
 from nexus_tui.training.evaluation import Validation, validation
 from nexus_tui.training.health import DivergedError
-from nexus_tui.training.launch import Launch
+from nexus_tui.training.launch import Launch, LaunchError
 from nexus_tui.training.learner import Learner
 from nexus_tui.training.memory import keep_freed_memory
 
@@ -32,12 +33,12 @@ def follow(launch: Launch) -> int:
     if not launch.shard:  # a divided model is put together and freed again all the time: 26 bytes for 17
         keep_freed_memory()
     try:
-        ranks = Ranks(launch)
+        ranks = Ranks(launch, choose(launch.device))
         # Process 0 is told to stop, saves, and lets us go; if it dies, its connection does.
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
         _obey(ranks)
-    except RankError as error:
+    except (LaunchError, RankError) as error:
         print(f"nexus-tui: process {launch.rank} of {launch.size}: {error}", file=sys.stderr)
         return FAILED
     return 0
@@ -82,7 +83,7 @@ class Follower:
     def begin(self, told: dict[str, Any]) -> None:
         """Make ready what process 0 has. Raises RankError, in every process, if this one cannot."""
         with self._telling():
-            if (theirs := told["made_by"]) != (ours := made_by()):
+            if (theirs := told["made_by"]) != (ours := made_by(self._ranks.device)):
                 raise ValueError(f"it has {ours} where process 0 has {theirs}")
             config = obedient(RunConfig.check(told["config"], "what process 0 tells"))
             corpus = load_corpus(config.data.corpus, config.data.field)
@@ -102,7 +103,7 @@ class Follower:
             self.windows = validation(dataset, data.window)
             warm_up()
         self._ranks.agree("")
-        self.learner = Learner(config, dataset, self._ranks)
+        self.learner = Learner(config, dataset, self._ranks, self._ranks.device)
 
     def load(self) -> None:
         """Go on from the checkpoint that process 0 has loaded. Raises RankError as `begin`."""

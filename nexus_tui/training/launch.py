@@ -32,6 +32,8 @@ class Launch:
     """How often torchrun has started all of them anew."""
     most_restarts: int = 0
     """How often it may."""
+    device: str = "auto"
+    """`cpu`, `cuda`, or `auto`: a GPU if there is one."""
 
     @property
     def leads(self) -> bool:
@@ -39,7 +41,9 @@ class Launch:
         return self.rank == 0
 
 
-def launched(shard: bool = False, environment: Mapping[str, str] | None = None) -> Launch:
+def launched(
+    shard: bool = False, environment: Mapping[str, str] | None = None, device: str = "auto"
+) -> Launch:
     """Read the environment that torchrun made. Raises LaunchError for `shard` in a process that is alone."""
     known = os.environ if environment is None else environment
     if not all(known.get(name) for name in _CONTRACT):
@@ -51,6 +55,8 @@ def launched(shard: bool = False, environment: Mapping[str, str] | None = None) 
             raise LaunchError(
                 "RANK and WORLD_SIZE are no numbers; start the processes with torchrun."
             ) from None
+    if device not in ("auto", "cpu", "cuda"):
+        raise LaunchError(f"--device is auto, cpu or cuda, not {device}.")
     if shard and size == 1:
         raise LaunchError(
             "--shard divides a model among processes, and this one is alone; start them with "
@@ -59,7 +65,7 @@ def launched(shard: bool = False, environment: Mapping[str, str] | None = None) 
     restarts, most = (
         int(known.get(f"TORCHELASTIC_{name}", "0")) for name in ("RESTART_COUNT", "MAX_RESTARTS")
     )
-    return Launch(rank, size, shard, restarts, most)
+    return Launch(rank, size, shard, restarts, most, device)
 
 
 def require_share(launch: Launch, batch: int) -> None:

@@ -3,6 +3,7 @@
 import json
 import math
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -10,14 +11,16 @@ from typing import Annotated
 import msgspec
 import torch
 from safetensors.torch import save_file
+from torch import Tensor
 
 from nexus_tui.config import RunConfig
 from nexus_tui.data.dataset import Dataset
 from nexus_tui.data.windows import Windows
 from nexus_tui.lm.hybrid import HybridLM
-from nexus_tui.lm.layers import Dropout
+from nexus_tui.lm.layers import Drop
 from nexus_tui.lm.pretrained import load_model, save_model
 from nexus_tui.runs.checkpoints import OPTIMIZER, STATE, Checkpoint, CheckpointError
+from nexus_tui.training.device import CPU
 from nexus_tui.training.health import DivergedError, Spike, SpikeWatch, unsound
 from nexus_tui.training.masks import RowDropout, Stream
 from nexus_tui.training.optimizer import adamw, load_parameters, load_state_tensors, local, read_state_tensors
@@ -32,6 +35,7 @@ TOKENIZER = "tokenizer.json"
 class Stepped:
     """What one optimizer step was: nats per token, and seconds."""
 
+    step: int
     loss: float
     lr: float
     grad_norm: float
@@ -58,12 +62,23 @@ def read_state(path: Path) -> State:
         raise ValueError(f"{path} is damaged ({error})") from None
 
 
-class Learner:
-    """A model in training at some step."""
+_AT_ONCE = 32_768
+"""Tokens of a micro-batch on a GPU, if the configuration does not say how many windows: it is to be full."""
 
-    def __init__(self, config: RunConfig, dataset: Dataset, ranks: Alone | None = None) -> None:
+
+class Learner:
+    """A model in training at some step, on some device."""
+
+    def __init__(
+        self,
+        config: RunConfig,
+        dataset: Dataset,
+        ranks: Alone | None = None,
+        device: torch.device = CPU,
+    ) -> None:
         self.config = config
         self.ranks = ranks or Alone()
+        self.device = device
         self.dataset = dataset
         self.step = 0
         self.total = config.budget.steps
@@ -71,17 +86,24 @@ class Learner:
         self.rate_scale = 1.0
         self.spikes = SpikeWatch(config.spike)
         """Knows the losses of this process' steps; of a resumed run, give it those before."""
-        self.model = HybridLM(config.model, seed=config.run.seed)
-        self.ranks.take(self.model)
+        self.at_once = config.windows_at_once if device == CPU else config.windows_within(_AT_ONCE)
+        """Windows of a micro-batch."""
+        self.model = HybridLM(config.model, seed=config.run.seed).to(device)
+        self.ranks.take(self.model, precision(config, device))
         self.optimizer = adamw(self.model, config.optimizer)
 
     @property
     def tokens(self) -> int:
         """Tokens trained on so far."""
-        return self.step * self.config.budget.batch * self.config.data.window
+        return self.tokens_of(self.step)
 
-    def advance(self) -> Stepped:
-        """Forward, backward, clip, update.
+    def tokens_of(self, step: int) -> int:
+        """Tokens trained on by the end of a step."""
+        return step * self.config.budget.batch * self.config.data.window
+
+    def advance(self) -> list[Stepped]:
+        """Forward, backward, clip, update. Returns the steps that are known by now: this one at the latest by
+        the next `advance` or `settle`.
 
         Raises DivergedError instead of an update that would do harm; the weights are then those before.
         """
@@ -98,7 +120,14 @@ class Learner:
         self.optimizer.step()
         self.optimizer.zero_grad()
         self.step = step
-        return Stepped(loss, rate, float(norm), time.perf_counter() - started, spike)
+        return [Stepped(step, loss, rate, float(norm), time.perf_counter() - started, spike)]
+
+    def settle(self) -> list[Stepped]:
+        """Wait until all that was begun is done. Returns the steps that were not known yet.
+
+        Raises as `advance`.
+        """
+        return []
 
     def _checked(self, step: int, loss: float, norm: float) -> Spike | None:
         """Whether a spike begins with this loss. Raises DivergedError for what would harm the weights."""
@@ -132,9 +161,9 @@ class Learner:
         """
         inputs, targets = self._batch(step)
         found: list[float] = []
-        for start in range(0, len(inputs), self.config.windows_at_once):
-            part = slice(start, start + self.config.windows_at_once)
-            ids, wanted = torch.from_numpy(inputs[part]), torch.from_numpy(targets[part])
+        for start in range(0, len(inputs), self.at_once):
+            part = slice(start, start + self.at_once)
+            ids, wanted = (torch.from_numpy(each[part]).to(self.device) for each in (inputs, targets))
             found += self.model.loss(ids, wanted, reduction="none").mean(-1).tolist()
         return found
 
@@ -145,22 +174,41 @@ class Learner:
     def _backward(self, step: int) -> float:
         """Gradients of the mean loss over the batch of `step`, in micro-batches. Returns that mean."""
         inputs, targets = self._batch(step)
-        size, at_once = len(inputs), self.config.windows_at_once
-        rows, total = self.ranks.rows(size), 0.0
-        for start in range(rows.start, rows.stop, at_once):
-            part = range(start, min(start + at_once, rows.stop))
-            ids, wanted = (torch.from_numpy(each[part.start : part.stop]) for each in (inputs, targets))
-            last = part.stop == rows.stop
-            total += self.ranks.learn(ids, wanted, len(part) / size, self._dropout(step, part), last=last)
+        size, total = len(inputs), 0.0
+        for part, last in self._parts(size):
+            ids, wanted = (
+                torch.from_numpy(each[part.start : part.stop]).to(self.device) for each in (inputs, targets)
+            )
+            total += self.ranks.learn(
+                ids, wanted, len(part) / size, self._dropout(step, part), last=last
+            ).item()
         return self.ranks.total(total)
 
-    def _dropout(self, step: int, rows: range) -> Dropout | None:
+    def _parts(self, size: int) -> Iterator[tuple[range, bool]]:
+        """The micro-batches of this process' rows of a batch, and whether each is the last."""
+        rows = self.ranks.rows(size)
+        for start in range(rows.start, rows.stop, self.at_once):
+            part = range(start, min(start + self.at_once, rows.stop))
+            yield part, part.stop == rows.stop
+
+    def _dropout(self, step: int, rows: range) -> Drop | None:
         """What is left out of some rows of the batch: the same, whoever holds them."""
+        place = torch.tensor([step, rows.start])
+        return self._dropout_at(place.to(self.device), rows)
+
+    def _dropout_at(self, place: Tensor, rows: range) -> Drop | None:
+        """The same, for a place [step, first row] that a GPU reads when it gets there."""
         config, rate = self.config, self.config.regularization.dropout
         if not rate:
             return None
-        calls, at_once = 2 * config.model.num_hidden_layers, config.windows_at_once
-        return RowDropout(rate, Stream(config.run.seed, step, calls, config.budget.batch, at_once), rows)
+        if self.device.type == "cuda":
+            from nexus_tui.lm.dropout_cuda import DeviceDropout
+
+            return DeviceDropout(rate, config.run.seed, place)
+        step, first = place.tolist()
+        calls = 2 * config.model.num_hidden_layers
+        stream = Stream(config.run.seed, step, calls, config.budget.batch, self.at_once)
+        return RowDropout(rate, stream, range(first, first + len(rows)))
 
     def write(self, folder: Path) -> None:
         """Fill a checkpoint folder: a Hugging Face model folder and what resuming needs.
@@ -215,3 +263,8 @@ class Learner:
         load_state_tensors(self.model, self.optimizer, tensors)
         self.step, self.rate_scale = state.step, state.rate_scale
         self.total = state.planned_steps or self.total
+
+
+def precision(config: RunConfig, device: torch.device) -> torch.dtype:
+    """Of the products of a training: 32 bits on the processor, bf16 on a GPU unless 32 are wished for."""
+    return torch.float32 if device == CPU or config.budget.precision == "fp32" else torch.bfloat16

@@ -17,8 +17,8 @@ class AdamW:
     """AdamW (arXiv 1711.05101), to the bit what `torch.optim.AdamW(fused=True)` computes, by the same kernel.
 
     Torch's class imports its compiler before the first step, for a second, and we never ask for that.
-    Each of `param_groups` has `params`, `lr` and `weight_decay`, read anew at every step. What is updated of
-    a parameter is what this process holds of it.
+    Each of `param_groups` has `params`, `lr` (a number, or a tensor of one where they are) and `weight_decay`,
+    read anew at every step. What is updated of a parameter is what this process holds of it.
     """
 
     def __init__(
@@ -30,8 +30,8 @@ class AdamW:
         self._betas, self._eps = betas, eps
 
     @torch.no_grad()
-    def step(self) -> None:
-        """Update every parameter that has a gradient."""
+    def step(self, unless: Tensor | None = None) -> None:
+        """Update every parameter that has a gradient, `unless` a number on their device is 1 and not 0."""
         for group in self.param_groups:
             parameters = [p for p in group["params"] if p.grad is not None]
             states = [self.state.get(p) or self._begin(p) for p in parameters]
@@ -51,7 +51,10 @@ class AdamW:
                 eps=self._eps,
                 amsgrad=False,
                 maximize=False,
+                found_inf=unless,
             )
+            if unless is not None:
+                torch._foreach_sub_(steps, [unless] * len(steps))
 
     def zero_grad(self) -> None:
         """Forget the gradients; the next backward pass makes new ones."""
@@ -67,7 +70,7 @@ class AdamW:
 
     def _begin(self, parameter: Tensor) -> dict[str, Tensor]:
         averages = {key: torch.zeros_like(local(parameter)) for key in ("exp_avg", "exp_avg_sq")}
-        self.state[parameter] = {"step": torch.zeros(()), **averages}
+        self.state[parameter] = {"step": torch.zeros((), device=parameter.device), **averages}
         return self.state[parameter]
 
 
@@ -131,7 +134,8 @@ def load_state_tensors(model: HybridLM, optimizer: AdamW, tensors: dict[str, Ten
     """Put back what `state_tensors` gave. Raises KeyError for a tensor that is missing."""
     for name, parameter in model.named_parameters():
         averages = {key: own(tensors[f"{key}.{name}"], parameter) for key in ("exp_avg", "exp_avg_sq")}
-        optimizer.state[parameter] = {"step": tensors[f"step.{name}"], **averages}
+        state = {"step": tensors[f"step.{name}"], **averages}
+        optimizer.state[parameter] = {key: value.to(parameter.device) for key, value in state.items()}
 
 
 @torch.no_grad()

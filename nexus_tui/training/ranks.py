@@ -12,7 +12,7 @@ from torch import Tensor
 from nexus_tui.config import RunConfig
 from nexus_tui.data.dataset import Dataset
 from nexus_tui.lm.hybrid import HybridLM
-from nexus_tui.lm.layers import Dropout
+from nexus_tui.lm.layers import Drop
 from nexus_tui.runs.checkpoints import Checkpoint
 from nexus_tui.training.evaluation import Validation
 from nexus_tui.training.optimizer import AdamW, state_tensors
@@ -33,9 +33,14 @@ class Alone:
         """Which rows of a batch are this process'."""
         return range(batch)
 
-    def take(self, model: HybridLM) -> None:
-        """Make a model the one that is trained. Its parameters may be other objects after that."""
+    def take(self, model: HybridLM, precision: torch.dtype = torch.float32) -> None:
+        """Make a model the one that is trained. Its parameters may be other objects after that.
+
+        `precision` is that of its products; it has no effect on the weights.
+        """
         self._model = model
+        self._precision = precision
+        self._device = next(model.parameters()).device
 
     def loaded(self) -> None:
         """This process has loaded its checkpoint; wait until the others have."""
@@ -48,17 +53,24 @@ class Alone:
         ids: Tensor,
         targets: Tensor,
         share: float,
-        dropout: Dropout | None,
+        dropout: Drop | None,
         *,
         last: bool,  # noqa: ARG002 (it matters to several)
-    ) -> float:
+    ) -> Tensor:
         """Add the gradients of a micro-batch, `share` of the batch, whose `last` it may be.
 
-        Returns its part of the batch's mean loss in nats per token.
+        Returns its part of the batch's mean loss in nats per token, on the device.
         """
-        loss = self._model.loss(ids, targets, dropout=dropout) * share
+        with self._products():
+            loss = self._model.loss(ids, targets, dropout=dropout) * share
         loss.backward()  # type: ignore[no-untyped-call]
-        return loss.item()
+        return loss.detach()
+
+    def _products(self) -> torch.autocast:
+        """Within, products are as exact as was asked for (Micikevicius et al., arXiv 1710.03740)."""
+        exact = self._precision == torch.float32
+        # Weights that were cast are not kept: a graph that is captured would keep them as they were.
+        return torch.autocast(self._device.type, self._precision, enabled=not exact, cache_enabled=False)
 
     def total(self, value: float) -> float:
         """The sum over all processes."""

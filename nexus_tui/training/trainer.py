@@ -36,11 +36,14 @@ from nexus_tui.runs.refusals import is_refusal, refusal
 from nexus_tui.runs.report import REPORT, write_report
 from nexus_tui.runs.run import Run
 from nexus_tui.training import control as c
+from nexus_tui.training.device import choose
+from nexus_tui.training.device import name as device_name
 from nexus_tui.training.evaluation import Validation, summary, validation
 from nexus_tui.training.failures import diverged_event, last_good, too_large
+from nexus_tui.training.gpu import learner_for
 from nexus_tui.training.health import DivergedError, SpikeWatch, out_of_memory
 from nexus_tui.training.launch import Launch
-from nexus_tui.training.learner import TOKENIZER, Learner
+from nexus_tui.training.learner import TOKENIZER, Learner, Stepped
 from nexus_tui.training.preparing import Preparing, about_evaluations, shuffled
 from nexus_tui.training.ranks import Alone
 from nexus_tui.training.sampling import Sampler
@@ -120,11 +123,12 @@ class Trainer:
     def _prepare(self, checkpoint: Checkpoint | None) -> None:
         config, folder = self._config, self._run.folder
         remove_unfinished(folder)
+        self._device = choose(self._launch.device)
         self._append(
             j.DeviceEvent(
                 pid=os.getpid(),
                 host=socket.gethostname(),
-                device="cpu",
+                device=device_name(self._device),
                 threads=torch.get_num_threads(),
                 torch=str(torch.__version__),
                 processes=self._launch.size,
@@ -135,7 +139,7 @@ class Trainer:
             self._activity("waiting for the other processes")
             from nexus_tui.training.distributed import Ranks
 
-            self._ranks = Ranks(self._launch)
+            self._ranks = Ranks(self._launch, self._device)
         if self._unreachable:
             self._append(j.FaultedEvent(step=0, message=self._unreachable))
         self._activity("reading the corpus")
@@ -159,7 +163,7 @@ class Trainer:
         with compiling.announced(self._compile):
             warm_up()
         self._ranks.join(config, dataset, checkpoint)
-        self._learner = Learner(config, dataset, self._ranks)
+        self._learner = learner_for(config, dataset, self._ranks, self._device)
         if self._run.started is None:
             self._append(
                 j.StartedEvent(
@@ -224,25 +228,29 @@ class Trainer:
                 break
             if requests.stop:
                 return "stopped"
-            stepped = learner.advance()
-            self._append(
-                j.StepEvent(
-                    step=learner.step,
-                    loss=stepped.loss,
-                    lr=stepped.lr,
-                    grad_norm=stepped.grad_norm,
-                    tokens=learner.tokens,
-                    seconds=round(stepped.seconds, 6),
-                )
-            )
-            if spike := stepped.spike:
-                self._append(j.SpikedEvent(step=learner.step, **asdict(spike)))
+            self._record(learner.advance())
             if measured := vitals.due():
                 self._append(j.MeasuredEvent(step=learner.step, values=measured))
             self._carry_out(self._due())
         self._carry_out_due()  # somebody shortened it to this very step
         self._score_winner()
         return "finished"
+
+    def _record(self, steps: list[Stepped]) -> None:
+        """Journal steps that have become known."""
+        for stepped in steps:
+            self._append(
+                j.StepEvent(
+                    step=stepped.step,
+                    loss=stepped.loss,
+                    lr=stepped.lr,
+                    grad_norm=stepped.grad_norm,
+                    tokens=self._learner.tokens_of(stepped.step),
+                    seconds=round(stepped.seconds, 6),
+                )
+            )
+            if spike := stepped.spike:
+                self._append(j.SpikedEvent(step=stepped.step, **asdict(spike)))
 
     def _carry_out_due(self) -> None:
         """Evaluate the current step if the configuration asks for it and it has not been done."""
@@ -261,6 +269,7 @@ class Trainer:
         """All waiting wishes; while paused, waits for more."""
         requests, paused, step = _Requests(), False, self._learner.step
         while wish := self._control.take(step, wait=paused):
+            self._record(self._learner.settle())  # what comes now is journalled after the steps before it
             match wish.act:
                 case c.Pause() | c.Continue():
                     wanted = isinstance(wish.act, c.Pause)
@@ -301,6 +310,8 @@ class Trainer:
                 self._append(j.NotedEvent(step=step if at is None else at, text=text))
 
     def _carry_out(self, requests: _Requests) -> None:
+        if requests.save or requests.evaluate or requests.sample:
+            self._record(self._learner.settle())
         if requests.save or requests.evaluate:
             self._save()
         if requests.evaluate:

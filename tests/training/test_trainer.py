@@ -157,9 +157,9 @@ def test_dropout_falls_on_training_alone(small: RunConfig) -> None:
     dataset = prepare(load_corpus(small.data.corpus), "byte")
     without = Learner(small, dataset)
     config = small.model_copy(update={"regularization": RegularizationConfig(dropout=0.3)})
-    stepped = Learner(config, dataset).advance()
-    assert stepped == dataclasses.replace(Learner(config, dataset).advance(), seconds=stepped.seconds)
-    assert stepped.loss != without.advance().loss
+    [stepped] = Learner(config, dataset).advance()
+    assert stepped == dataclasses.replace(Learner(config, dataset).advance()[0], seconds=stepped.seconds)
+    assert stepped.loss != without.advance()[0].loss
     windows = validation(dataset, 16)
     losses = [next(windows.losses(Learner(each, dataset).model)) for each in (small, config)]
     assert (losses[0] == losses[1]).all()

@@ -1,6 +1,7 @@
-"""The selective scan: one signature, two implementations.
+"""The selective scan: one signature, three implementations.
 
-`reference` is the definition. `cpu` is compiled by Numba, which is imported at the first scan and not before.
+`reference` is the definition. `cpu` is compiled by Numba and `cuda` by Triton, each imported at its first
+scan and not before.
 """
 
 from __future__ import annotations
@@ -26,13 +27,18 @@ def selective_scan(
 ) -> tuple[Tensor, Tensor]:
     """Scan `u` along its length; `reference.selective_scan` gives the equations, shapes and returned values.
 
-    32-bit floating point on the CPU goes through the compiled kernel, all else through the reference.
+    32-bit floating point on the CPU goes through the compiled kernel, as do 32 and 16 bits on a GPU; all else
+    through the reference.
     """
     operands = (u, delta, A, B, C, D, z, delta_bias)
     if all(x.dtype == torch.float32 and x.device.type == "cpu" for x in operands):
         from nexus_tui.lm.selective_scan import cpu
 
         return cpu.selective_scan(u, delta, A, B, C, D, z, delta_bias, initial_state)
+    if all(x.is_cuda and x.dtype != torch.float64 for x in operands):
+        from nexus_tui.lm.selective_scan import cuda
+
+        return cuda.selective_scan(u, delta, A, B, C, D, z, delta_bias, initial_state)
     return reference.selective_scan(u, delta, A, B, C, D, z, delta_bias, initial_state)
 
 

@@ -1,0 +1,115 @@
+"""Steps that are queued: the same as steps that are waited for. On the processor here, piece by piece."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from nexus_tui.config import RunConfig
+from nexus_tui.data.corpus import load_corpus
+from nexus_tui.data.dataset import Dataset, prepare
+from nexus_tui.runs.checkpoints import open_checkpoint, save_checkpoint
+from nexus_tui.training.device import CPU, choose
+from nexus_tui.training.gpu import GpuLearner, learner_for
+from nexus_tui.training.health import DivergedError
+from nexus_tui.training.launch import LaunchError
+from nexus_tui.training.learner import Learner, Stepped
+from nexus_tui.training.ranks import Alone
+
+
+@pytest.fixture
+def dataset(small: RunConfig) -> Dataset:
+    return prepare(load_corpus(small.data.corpus), "byte")
+
+
+def changed(config: RunConfig, table: str, **values: object) -> RunConfig:
+    return config.model_copy(update={table: getattr(config, table).model_copy(update=values)})
+
+
+def queued(config: RunConfig, dataset: Dataset) -> GpuLearner:
+    return GpuLearner(config, dataset, CPU, captured=False)
+
+
+def figures(steps: list[Stepped]) -> list[tuple[int, float, float, float]]:
+    return [(one.step, one.loss, one.lr, one.grad_norm) for one in steps]
+
+
+def weights(learner: Learner) -> torch.Tensor:
+    return torch.cat([p.detach().flatten() for p in learner.model.parameters()])
+
+
+@pytest.mark.parametrize("micro_batch", [0, 1, 3])
+@pytest.mark.parametrize("dropout", [0.0, 0.2])
+def test_queued_steps_are_those_that_are_waited_for(
+    small: RunConfig, dataset: Dataset, micro_batch: int, dropout: float
+) -> None:
+    config = changed(changed(small, "budget", micro_batch=micro_batch), "regularization", dropout=dropout)
+    waited, ours = Learner(config, dataset), queued(config, dataset)
+    expected = [step for _ in range(4) for step in waited.advance()]
+    found = [ours.advance() for _ in range(4)] + [ours.settle(), ours.settle()]
+    assert [len(each) for each in found] == [0, 1, 1, 1, 1, 0]
+    together = figures([step for each in found for step in each])
+    for one, other in zip(together, figures(expected), strict=True):
+        assert one == pytest.approx(other, rel=1e-6)
+    torch.testing.assert_close(weights(ours), weights(waited), rtol=1e-5, atol=1e-6)
+
+
+def test_a_step_that_would_do_harm_does_none_though_it_is_seen_late(
+    small: RunConfig, dataset: Dataset
+) -> None:
+    learner = queued(small, dataset)
+    learner.advance()
+    learner.settle()
+    weight = learner.model.model.layers[0].input_layernorm.weight  # every step reads it
+    before = weights(learner)
+    kept = weight.detach()[0].clone()
+    with torch.no_grad():
+        weight[0] = float("nan")
+    learner.advance()  # step 2 finds no number; its update is left out
+    with torch.no_grad():
+        weight[0] = kept
+    with pytest.raises(DivergedError, match="loss of step 2 is nan"):
+        learner.advance()  # step 3 would find some, but nothing is updated any more
+    assert learner.step == 1
+    assert torch.equal(weights(learner), before)
+    assert [step.step for step in [*learner.advance(), *learner.settle()]] == [2]  # and it goes on from there
+    assert not torch.equal(weights(learner), before)
+
+
+def test_a_checkpoint_is_gone_on_from(small: RunConfig, dataset: Dataset, tmp_path: Path) -> None:
+    learner = queued(small, dataset)
+    for _ in range(3):
+        learner.advance()
+    learner.settle()
+    save_checkpoint(tmp_path / "step-3", 3, learner.write)
+    expected = [learner.advance(), learner.settle()]
+    other = queued(small, dataset)
+    other.load(open_checkpoint(tmp_path / "step-3"))
+    assert [figures(each) for each in (other.advance(), other.settle())] == [
+        figures(each) for each in expected
+    ]
+    waited = Learner(small, dataset)
+    waited.load(open_checkpoint(tmp_path / "step-3"))
+    assert figures(waited.advance())[0] == pytest.approx(figures(expected[1])[0], rel=1e-6)
+
+
+def test_without_a_gpu_there_is_none_to_be_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert choose() == choose("cpu") == CPU
+    with pytest.raises(LaunchError, match=r"torch .* finds no GPU here; --device cpu trains without one\."):
+        choose("cuda")
+
+
+def test_each_process_of_a_machine_has_a_gpu_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert choose() == choose("cuda") == torch.device("cuda", 1)
+    assert choose("cpu") == CPU
+    monkeypatch.setenv("LOCAL_RANK", "2")
+    with pytest.raises(LaunchError, match="process 2 of this machine has no GPU: there are 2"):
+        choose("cuda")
+
+
+def test_who_must_know_every_loss_waits_for_it(small: RunConfig, dataset: Dataset) -> None:
+    assert type(learner_for(small, dataset, Alone(), CPU)) is Learner
