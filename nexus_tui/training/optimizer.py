@@ -17,7 +17,7 @@ class AdamW:
     """AdamW (arXiv 1711.05101), to the bit what `torch.optim.AdamW(fused=True)` computes, by the same kernel.
 
     Torch's class imports its compiler before the first step, for a second, and we never ask for that.
-    Each of `param_groups` has `params`, `lr` (a number, or a tensor of one where they are) and `weight_decay`,
+    Each of `param_groups` has `params`, `lr` (a number, or a tensor of one there) and `weight_decay`,
     read anew at every step. What is updated of a parameter is what this process holds of it.
     """
 

@@ -89,7 +89,7 @@ def test_operands_of_16_bits_are_computed_in_32() -> None:
         "A": torch.float32,
         "last": torch.float32,
     }
-    # The operands are rounded for both: what is left is what comes out, to 8 bits, which the interpreter cuts.
+    # The operands are rounded for both: what is left is the result to 8 bits, which the interpreter cuts.
     expected = everything([x.double() for x in mixed], weight)
     assert_close(back(found), expected, 2**-7)
     assert_close({"last": found["last"].cpu().double()}, {"last": expected["last"]}, 5e-6)

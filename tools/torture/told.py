@@ -42,7 +42,7 @@ def report(told: Told, room: Room) -> int:
     late = float(np.quantile(told.answers, 0.95))
     figures.most("from a key to the help, 95 % of the times,", 0.5, late, "s", f"of {len(told.answers)}")
     figures.most("until it answers after a round of keys", STUCK, max(told.rest), "s", f"of {len(told.rest)}")
-    # Models that are looked at are kept for a while, and lines until their widget goes: the least is compared.
+    # Models that are looked at are kept for a while, lines until their widget goes: the least is compared.
     quarter = len(told.memory) // 4
     before, after = min(told.memory[-2 * quarter : -quarter]), min(told.memory[-quarter:])
     figures.most(
