@@ -16,6 +16,7 @@ from textual.widgets import OptionList
 from textual.worker import WorkerFailed
 
 _move_page = OptionList._move_page
+_on_click = OptionList._on_click
 _dismiss = Screen.dismiss
 _on_resize = Screen._on_resize
 
@@ -24,6 +25,13 @@ def _page(self: OptionList, direction: Any) -> None:
     """A page up or down, in a list that has been laid out: without a line of room it has no pages."""
     if self.options and (self.highlighted or 0) in self._index_to_line:
         _move_page(self, direction)
+
+
+async def _click(self: OptionList, event: events.Click) -> None:
+    """A click on an option that is still there: the list may be shorter than it was when it was painted."""
+    option = event.style.meta.get("option")
+    if option is None or option < len(self._options):
+        await _on_click(self, event)
 
 
 def _leave(self: Screen[Any], result: Any = None) -> AwaitComplete:
@@ -58,6 +66,7 @@ async def _resized(self: Screen[Any], event: events.Resize) -> None:
 def mend() -> None:
     """Do it, once for the process."""
     OptionList._move_page = _page  # type: ignore[method-assign]
+    OptionList._on_click = _click  # type: ignore[method-assign]
     Screen.dismiss = _leave  # type: ignore[method-assign]
     App.action_command_palette = _palette  # type: ignore[method-assign]
     Screen._on_resize = _resized  # type: ignore[method-assign]

@@ -4,11 +4,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from rich.style import Style
 from textual import events
 from textual.command import CommandPalette
 from textual.errors import NoWidget
 from textual.geometry import Size
 from textual.screen import Screen
+from textual.widgets import OptionList
 
 from nexus_tui.tui.app import NexusApp
 from nexus_tui.tui.dialogs import Choice, ChoiceDialog
@@ -29,6 +31,22 @@ async def test_the_palette_has_no_pages_where_it_has_no_room(make_app: Make) -> 
         await pilot.press("pageup", "pagedown", "down", "pageup")
         await pilot.resize_terminal(80, 24)
         await pilot.press("pagedown")
+
+
+async def test_a_click_on_an_option_that_has_gone_does_nothing(make_app: Make) -> None:
+    async with make_app().run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await pilot.press("ctrl+p")
+        await until(pilot, lambda: isinstance(pilot.app.screen, CommandPalette))
+        options = pilot.app.screen.query_one(OptionList)
+        await until(pilot, lambda: options.option_count > 1)
+        painted = 2 + options.size.height // 2
+        x, y = options.region.x + 4, options.region.y + painted
+        meta = pilot.app.screen.get_style_at(x, y).meta
+        options.clear_options()
+        event = events.Click(options, 4, painted, 0, 0, 1, False, False, False, x, y, Style(meta=meta))
+        await options._on_click(event)
+        assert meta["option"] >= options.option_count == 0
 
 
 async def test_the_palette_opens_while_the_last_one_is_taken_down(make_app: Make) -> None:
