@@ -15,7 +15,15 @@ from nexus_tui.runs import journal as j
 from nexus_tui.runs.numbers import number
 from nexus_tui.runs.run import Run
 
-_MACHINE = {"cpu": "system/cores_busy", "memory": "system/memory_bytes"}
+_MACHINE = {
+    "cpu": "system/cores_busy",
+    "memory": "system/memory_bytes",
+    "gpu_memory": "system/gpu_memory_bytes",
+    "gpu_memory_total": "system/gpu_memory_total_bytes",
+    "gpu_utilization": "system/gpu_utilization_percent",
+    "gpu_temperature": "system/gpu_temperature_celsius",
+    "gpu_power": "system/gpu_power_watts",
+}
 """The trainer's own measurements, which have no group in their names."""
 
 

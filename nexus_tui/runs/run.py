@@ -281,6 +281,11 @@ class Run:
         return self._record.started
 
     @property
+    def device(self) -> j.DeviceEvent | None:
+        """What it was trained on last."""
+        return next((event for event in reversed(self.log) if isinstance(event, j.DeviceEvent)), None)
+
+    @property
     def checkpoints(self) -> dict[str, Checkpoint]:
         """By name: the saved checkpoints whose files are there with the right sizes."""
         self._read()

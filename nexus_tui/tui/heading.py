@@ -1,8 +1,8 @@
 """The two lines above the charts: which run this is and how it fares; how far it is, and how long yet."""
 
+import re
 from collections.abc import Sequence
 
-from nexus_tui.runs.journal import DeviceEvent
 from nexus_tui.runs.run import Run
 from nexus_tui.tui import format as fmt
 from nexus_tui.tui.lines import Line, spread, width_of
@@ -11,27 +11,32 @@ from nexus_tui.tui.safe import fit, plain
 from nexus_tui.tui.story import state
 from nexus_tui.tui.theme import glyphs
 
+_MAKERS = re.compile(r"\b(NVIDIA|GeForce|Tesla|Quadro|AMD|Instinct) ")
+_BOARD = re.compile(r"[ -](SXM\d*|PCIe|\d+GB|HBM\w*)(?![\w.])")
+"""What a GPU's name says of how it is built and of its memory, besides its model."""
+
 
 def status(run: Run, pace: Pace | None, width: int, looking: Sequence[str] = ()) -> Line:
     """Name, state, what it is made of; at the right how fast and on what, and who else is `looking`.
 
-    Gives way from the middle.
+    Gives way from the middle; a GPU's name is cut down to its model before that.
     """
     sign, word, role = state(run)
     name = fit(plain(run.name), min(len(plain(run.name)), max(12, width // 3)))
     doing = f"{word} · {plain(run.activity)}" if run.activity else word
     left: Line = ((f" {name}", "text!"), (f"  {sign} {doing}", role))
     middle: Line = (("   " + " · ".join(made_of(run)), "muted"),)
-    right: Line = ()
+    rights: list[Line] = [()]
     if run.holder:
-        parts = [fmt.speed(pace.tokens_per_second)] if pace else []
-        right = ((" · ".join([*parts, *device(run)]) + " ", "muted"),)
+        speed = [fmt.speed(pace.tokens_per_second)] if pace else []
+        rights = [((" · ".join(filter(None, (*speed, name))) + " ", "muted"),) for name in devices(run)]
         if looking:
             others = f" · {len(looking)} more" if len(looking) > 1 else ""
-            right = ((f"also here: {plain(looking[0])}{others}   ", "val"), *right)
+            rights = [((f"also here: {plain(looking[0])}{others}   ", "val"), *right) for right in rights]
     for candidate in ((*left, *middle), left):
-        if width_of(candidate) + width_of(right) < width:
-            return spread(candidate, right, width)
+        for right in rights:
+            if width_of(candidate) + width_of(right) < width:
+                return spread(candidate, right, width)
     return left
 
 
@@ -43,14 +48,23 @@ def made_of(run: Run) -> list[str]:
     return [*known, fmt.short(parameters)] if parameters else known
 
 
-def device(run: Run) -> list[str]:
-    """What it trains on: `2 cores`, `4 processes of 2 cores`, or the device's name."""
-    event = next((event for event in reversed(run.log) if isinstance(event, DeviceEvent)), None)
+def devices(run: Run) -> list[str]:
+    """What it trains on, the fullest name first: `2 cores`, `4 processes of 2 cores`, `4 × H100`."""
+    event = run.device
     if event is None:
-        return []
-    cores = f"{event.threads} core{'s' if event.threads != 1 else ''}"
-    each = cores if event.device == "cpu" else plain(event.device)
-    return [f"{event.processes} processes of {each}" if event.processes > 1 else each]
+        return [""]
+    if event.device == "cpu":
+        cores = f"{event.threads} core{'s' if event.threads != 1 else ''}"
+        return [f"{event.processes} processes of {cores}" if event.processes > 1 else cores]
+    times = f"{event.processes} × " if event.processes > 1 else ""
+    return [times + plain(name) for name in names(event.device)]
+
+
+def names(gpu: str) -> list[str]:
+    """A GPU's name, ever shorter and never without its model: `NVIDIA H100 80GB HBM3`, …, `H100`."""
+    unmade = _MAKERS.sub("", gpu)
+    shorter = [name for name in (unmade, _BOARD.sub("", unmade)) if name.strip()]
+    return list(dict.fromkeys([gpu, *shorter]))
 
 
 def progress(run: Run, pace: Pace | None, width: int) -> Line:

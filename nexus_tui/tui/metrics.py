@@ -39,6 +39,8 @@ class Metric:
     color: str = "train"
     smooth: bool = True
     label: str = ""
+    unit_of: Callable[[Run], str] | None = None
+    """What stands in the unit's place, where it differs from run to run."""
 
 
 def _perplexity(run: Run) -> Array:
@@ -62,6 +64,16 @@ def _cores(value: float | None) -> str:
     return fmt.MISSING if value is None or not math.isfinite(value) else f"{value:.2f}"
 
 
+def _whole(value: float | None) -> str:
+    return fmt.MISSING if value is None or not math.isfinite(value) else f"{value:.0f}"
+
+
+def _of_card(run: Run) -> str:
+    """How much memory the GPU has that a run was trained on last."""
+    total = run.series("gpu_memory_total").value
+    return f"of {fmt.size(float(total[-1]))}" if len(total) else ""
+
+
 METRICS: tuple[Metric, ...] = (
     Metric(
         "loss", "loss", "nats/token", fmt.loss, lambda run: run.steps["loss"], lambda e: e.loss, float,
@@ -78,6 +90,12 @@ METRICS: tuple[Metric, ...] = (
     Metric("grad_norm", "gradient norm", "", fmt.value, lambda run: run.steps["grad_norm"], color="note"),
     Metric("speed", "speed", "tokens/s", fmt.count, _speed, color="muted"),
     Metric("gap", "gap", "val – train", fmt.delta, evaluated=lambda e: e.loss - e.train_loss, color="val"),
+    Metric(
+        "gpu_memory", "GPU memory", "", fmt.size, unit_of=_of_card, series=True, color="rate", smooth=False
+    ),
+    Metric("gpu_utilization", "GPU utilisation", "%", _whole, series=True, color="muted"),
+    Metric("gpu_power", "GPU power", "W", _whole, series=True, color="note"),
+    Metric("gpu_temperature", "GPU temperature", "°C", _whole, series=True, color="warn", smooth=False),
     Metric("memory", "memory", "", fmt.size, series=True, color="rate", smooth=False),
     Metric("cpu", "CPU", "cores", _cores, series=True, color="muted"),
     Metric("bits_per_byte", "bits per byte", "", fmt.loss, evaluated=lambda e: e.bits_per_byte, ranks=True),
@@ -85,10 +103,12 @@ METRICS: tuple[Metric, ...] = (
 """What this program measures, in the usual order."""
 
 BY_ID = {metric.id: metric for metric in METRICS}
-_ELSEWHERE = {"validation_loss"}
-"""Series that are the points of another metric."""
+_ELSEWHERE = {"validation_loss", "gpu_memory_total"}
+"""Series that are the points, or the unit, of another metric."""
 _USUAL = ("loss", "perplexity", "lr", "grad_norm", "speed", "gap", "memory", "cpu")
 """What a run that is being trained is sure to have before long: the board is laid out once."""
+_OF_GPU = ("gpu_memory", "gpu_utilization", "gpu_power", "gpu_temperature")
+"""What one that is trained on a GPU may have; the first measurement says what the card tells of it."""
 _SMOOTH_ALREADY = re.compile(r"(^|[/_.\- ])(lr|learning_rate|learning rate|epoch|momentum|beta\d*)\b", re.I)
 
 
@@ -103,6 +123,8 @@ def metrics_of(run: Run) -> list[Metric]:
 def _has(run: Run, metric: Metric, carried: set[str]) -> bool:
     if metric.id in _USUAL and not run.foreign and (run.holder or run.state == "new"):
         return True
+    if metric.id in _OF_GPU and run.holder and "cpu" not in carried:
+        return run.kind == "run" and run.device is not None and run.device.device != "cpu"
     if metric.id in ("loss", "perplexity"):
         return bool(carried & {"loss", "validation_loss"})
     if metric.id == "speed":

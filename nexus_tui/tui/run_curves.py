@@ -151,6 +151,8 @@ class RunCurves:
 
     def unit(self, metric: Metric) -> str:
         """The unit of a metric; a token of a byte model is a byte."""
+        if metric.unit_of:
+            return metric.unit_of(self.run)
         byte = metric.unit == "nats/token" and self.run.setting("data.tokenizer") == "byte"
         return "nats/byte" if byte else metric.unit
 

@@ -8,8 +8,10 @@ from typing import get_args
 import msgspec
 
 from nexus_tui.config import RunConfig
+from nexus_tui.exchange.logged import _MACHINE
 from nexus_tui.runs import journal as j
 from nexus_tui.training.session import Session
+from nexus_tui.tui.metrics import BY_ID
 
 PAGE = (Path(__file__).parents[2] / "docs" / "formats.md").read_text("utf-8")
 EVENTS = {msgspec.inspect.type_info(kind).tag: kind for kind in get_args(j.KnownEvent)}  # type: ignore[union-attr]
@@ -35,6 +37,13 @@ def test_every_event_is_there_with_its_fields_and_their_defaults() -> None:
             if field.name != "time"
         }
     assert described() == expected
+
+
+def test_what_the_trainer_measures_is_there_and_has_a_chart_and_a_tag() -> None:
+    rows = PAGE.partition("| name | |\n|---|---|\n")[2].partition("\n\n")[0].splitlines()
+    told = {name for row in rows for name in re.findall(r"`(\w+)`", row.split("|")[1])}
+    assert told == set(_MACHINE)
+    assert told - {"gpu_memory_total"} <= set(BY_ID)
 
 
 def _json(default: object) -> str:

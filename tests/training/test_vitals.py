@@ -12,7 +12,7 @@ from nexus_tui.training.vitals import EVERY, Vitals
 def test_it_measures_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
     now, spent = [100.0], [7.0]
     monkeypatch.setattr(vitals, "_processor_seconds", lambda: spent[0])
-    measured = Vitals(lambda: now[0])
+    measured = Vitals(clock=lambda: now[0])
     assert measured.due() == {}
     now[0], spent[0] = 100 + 2 * EVERY, 7 + 3 * EVERY
     values = measured.due()
@@ -25,7 +25,7 @@ def test_memory_is_what_the_process_holds() -> None:
     code = """if True:
         from nexus_tui.training.vitals import EVERY, Vitals
         now = [0.0]
-        measured = Vitals(lambda: now[0])
+        measured = Vitals(clock=lambda: now[0])
         now[0] = EVERY
         before = measured.due()["memory"]
         held = b"1" * (64 << 20)
