@@ -80,8 +80,17 @@ def parameters(model: JambaConfig) -> int:
     return mixers + len(kinds) * fed + tables + hidden
 
 
-def need(config: RunConfig, corpus: int = 0, launch: Launch = Launch()) -> Need:  # noqa: B008 (frozen)
-    """What one process needs for a training; `corpus` is the bytes of its text."""
+def need(
+    config: RunConfig,
+    corpus: int = 0,
+    launch: Launch = Launch(),  # noqa: B008 (frozen)
+    *,
+    gpu: bool = False,
+) -> Need:
+    """What one process needs of the machine for a training; `corpus` is the bytes of its text.
+
+    With `gpu`, which then has the activations, the states are what a checkpoint copies from there.
+    """
     model, processes = config.model, launch.size if launch.shard else 1
     share = -(-config.budget.batch // launch.size)
     at_once = min(config.windows_at_once, share)
@@ -95,7 +104,7 @@ def need(config: RunConfig, corpus: int = 0, launch: Launch = Launch()) -> Need:
         data=_CORPUS * corpus,
         states=4.0 * copies * weights / processes,
         # gradients are not there while it evaluates
-        activations=4.0 * max(trained, evaluated - weights) + _BESIDES,
+        activations=(0.0 if gpu else 4.0 * max(trained, evaluated - weights)) + _BESIDES,
     )
 
 
@@ -116,13 +125,32 @@ def _floats(config: RunConfig) -> float:
 
 
 def require_room(
-    name: str, config: RunConfig, corpus: int, launch: Launch, known: list[Room] | None = None
+    name: str,
+    config: RunConfig,
+    corpus: int,
+    launch: Launch,
+    known: list[Room] | None = None,
+    *,
+    gpu: bool = False,
 ) -> None:
-    """Raise TooLargeError if what a training needs is more than any limit leaves."""
-    asked = need(config, corpus, launch).total
+    """Raise TooLargeError if what a training, with `gpu` on one, needs is more than any limit leaves."""
+    asked = need(config, corpus, launch, gpu=gpu)
     for room in rooms() if known is None else known:
-        if asked + room.program > room.free:
-            raise _too_large(name, config, corpus, launch, room)
+        if asked.total + room.program > room.free:
+            raise (
+                _too_large_beside(name, asked, room)
+                if gpu
+                else _too_large(name, config, corpus, launch, room)
+            )
+
+
+def _too_large_beside(name: str, asked: Need, room: Room) -> TooLargeError:
+    """What is said of a training on a GPU: fewer windows at once would change nothing here."""
+    return TooLargeError(
+        f"{name} needs {size(asked.total + room.program)} of this machine's memory to train on a GPU "
+        f"({size(asked.data)} for its text, {size(asked.states)} for what is saved of weights and "
+        f"optimizer), and {room.of} leaves {size(room.free)}"
+    )
 
 
 def _too_large(name: str, config: RunConfig, corpus: int, launch: Launch, room: Room) -> TooLargeError:

@@ -111,9 +111,15 @@ def unsound(tensors: Iterable[tuple[str, Tensor | None]]) -> str:
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether memory was refused: by Python, numpy or torch, to a kernel or to a thread that was to begin."""
+    """Whether memory was refused: by Python, numpy, torch or a GPU, to a kernel or to a thread that begins.
+
+    Torch has a type for what its allocator is refused on a GPU; libraries and drivers say it in words.
+    """
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
     said = str(error)
-    refused = ("can't allocate memory", "not enough memory", "can't start new thread", "std::bad_alloc")
+    refused = (
+        "can't allocate memory", "not enough memory", "can't start new thread", "std::bad_alloc",
+        "out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED",
+    )  # fmt: skip
     return isinstance(error, RuntimeError) and any(words in said for words in refused)

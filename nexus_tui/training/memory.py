@@ -1,7 +1,9 @@
 """What a training step frees stays with the process: the next step takes it again."""
 
+import contextlib
 import ctypes
 import gc
+import sys
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
 """Parameters of mallopt(3), from glibc's malloc.h."""
@@ -25,8 +27,12 @@ def keep_freed_memory() -> None:
 
 
 def give_back_memory() -> None:
-    """Give what is free to the kernel: training has ended, and others may need it."""
+    """Give what is free to the kernel, and to the GPU's other users: training has ended."""
     gc.collect()
+    torch = sys.modules.get("torch")  # nobody has a GPU's memory who has not imported it
+    if torch is not None and torch.cuda.is_initialized():
+        with contextlib.suppress(RuntimeError):  # of a GPU that has failed, nothing can be had any more
+            torch.cuda.empty_cache()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)

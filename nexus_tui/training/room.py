@@ -1,4 +1,4 @@
-"""How much more memory this process may take: of the machine, its control group, and its own limits."""
+"""How much more memory this process may take: of the machine, its control group, its limits, and a GPU."""
 
 from __future__ import annotations
 
@@ -8,6 +8,10 @@ import resource
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
 
 _NONE = 1 << 60
 """Bytes from which on a limit is none: version 1 of cgroups writes the largest number of pages instead."""
@@ -15,6 +19,8 @@ _NONE = 1 << 60
 
 _RESIDENT, _MAPPED, _WRITABLE = 370_000_000, 900_000_000, 290_000_000
 """Bytes of this program once torch is imported and the kernels are loaded, by what a limit counts."""
+_ON_GPU = 200_000_000
+"""Bytes of a GPU that kernels and the libraries' workspaces take once they are used; not measured."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,20 @@ def rooms(root: Path = Path("/")) -> list[Room]:
             of = f"the limit of this process (RLIMIT_{name}, {limit / 1e9:.1f} GB)"
             found.append(Room(max(0, limit - taken), max(0, whole - taken), of))
     return found
+
+
+def of_gpu(device: torch.device) -> Room | None:
+    """What is free on a GPU, whoever has the rest; None where CUDA does not say.
+
+    Makes this process' CUDA context, if there is none, which is then no longer among what is free.
+    """
+    import torch
+
+    with contextlib.suppress(RuntimeError):
+        free, _ = torch.cuda.mem_get_info(device)
+        again = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return Room(free + again, _ON_GPU, "this GPU")
+    return None
 
 
 def _own(root: Path) -> tuple[int, int, int]:

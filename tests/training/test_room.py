@@ -104,6 +104,23 @@ def test_what_does_not_fit_is_said_with_what_would() -> None:
     assert error.value.micro_batch == 0
 
 
+def test_on_a_gpu_the_machine_holds_text_and_copies_alone() -> None:
+    config = RunConfig.load(
+        "nexus-byte", ["data.window=1024", "budget.batch=4096", "budget.micro_batch=4096"]
+    )
+    beside = need(config, GB // 100, gpu=True)
+    assert beside.total < need(config, GB // 100).total / 100
+    assert (beside.data, beside.states) == (9 * GB // 100, need(config).states)
+    require_room("a", config, GB // 100, Launch(), [Room(GB, 0, "this machine")], gpu=True)
+    with pytest.raises(TooLargeError) as error:
+        require_room("a", config, GB // 100, Launch(), [Room(GB // 10, 0, "this machine")], gpu=True)
+    assert str(error.value) == (
+        "a needs 223 MB of this machine's memory to train on a GPU (90 MB for its text, 108 MB for what is "
+        "saved of weights and optimizer), and this machine leaves 100 MB: choose a smaller data.window or "
+        "model; --force tries it as it is."
+    )
+
+
 def test_several_processes_need_what_each_holds() -> None:
     config = RunConfig.load("nexus-byte")
     alone, shared, divided = (
@@ -137,6 +154,8 @@ def test_a_training_that_is_too_large_is_refused_before_anything_is_written(
         ),
         RuntimeError("can't start new thread"),
         torch.OutOfMemoryError("CUDA out of memory."),
+        RuntimeError("CUDA error: out of memory"),  # of the driver, a graph or pinned memory
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
     ],
 )
 def test_memory_that_runs_out_ends_training_in_one_sentence_and_keeps_what_was_saved(
@@ -168,6 +187,7 @@ def test_memory_that_runs_out_ends_training_in_one_sentence_and_keeps_what_was_s
 def test_other_failures_are_none_of_memory() -> None:
     assert not out_of_memory(RuntimeError("shapes do not fit"))
     assert not out_of_memory(ValueError("can't allocate memory"))
+    assert not out_of_memory(RuntimeError("CUDA error: an illegal memory access was encountered"))
     with pytest.raises(RuntimeError) as refused:
         torch.empty(1 << 60)
     assert out_of_memory(refused.value)
