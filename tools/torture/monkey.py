@@ -39,6 +39,8 @@ LONG = 10_000
 """Steps of a plan that the monkey has made, which nobody wants to see carried out."""
 HELP = b"finds any action by name"
 TRAINS_ON = b"trains on here"
+BEGUN = b"nexus-tui"
+"""Its heading: a filter of before may show no run."""
 PLACES = ("1", "1/", "2", "2m", "5e", "n")
 """Where a megabyte is pasted: keys that lead there."""
 
@@ -64,7 +66,7 @@ class Play:
         if self._held is None:
             self.room.errors.unlink(missing_ok=True)
             self._held = Held(self.room.environment, self.room.errors, self.room.folder / "here")
-            if not self._held.hears(b"trained-", STUCK):
+            if not self._held.hears(BEGUN, STUCK):
                 raise StuckError("it does not begin")
         return self._held
 
@@ -101,8 +103,8 @@ class Play:
                 asked = self.told.presses
                 self.question()
                 if remember:
-                    if life != self.held.pid:
-                        life, self.told.memory = self.held.pid, []
+                    if life != self.told.lives:
+                        life, self.told.memory = self.told.lives, []
                     self.told.memory.append(self.held.memory())
                 self.held.resize(sizes.randint(20, 200), sizes.randint(8, 60))
         self.question()
