@@ -2,9 +2,9 @@
 
     python benchmarks/peer.py KIND WEIGHTS [--keep-freed]
 
-prints the loss of the model in the folder WEIGHTS; then, for every line that it reads, does one training step
-and prints a line. Nothing of ours is imported for transformers' Jamba: its process is as its users have it.
-"""
+prints the loss of the model in the folder WEIGHTS; then, for every number that it reads, does so many
+training steps and prints a line. Nothing of ours is imported for transformers' Jamba: its process is as its
+users have it."""
 
 import argparse
 import sys
@@ -42,7 +42,7 @@ def mambapy_scan(
     dt = F.softplus(delta + delta_bias)
     decay = torch.exp(dt.unsqueeze(-1) * A)
     states = pscan(decay, dt.unsqueeze(-1) * B.unsqueeze(2) * u.unsqueeze(-1))
-    y = (states @ C.unsqueeze(-1)).squeeze(3) + D * u
+    y = (states @ C.unsqueeze(-1).to(states.dtype)).squeeze(3) + D * u
     return y * F.silu(z), None
 
 
@@ -67,7 +67,7 @@ def theirs(weights: Path) -> tuple[nn.Module, Callable[[], Tensor]]:
 
 
 def main() -> None:
-    """Load, print the loss, and step at every line of the standard input."""
+    """Load, print the loss, and step as often as the standard input says."""
     parser = argparse.ArgumentParser()
     parser.add_argument("kind", choices=("nexus-tui", "mambapy", "transformers"))
     parser.add_argument("weights", type=Path)
@@ -84,11 +84,12 @@ def main() -> None:
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
     with torch.no_grad():
         print(f"{float(loss()):.6f}", flush=True)
-    for _ in sys.stdin:
-        loss().backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+    for line in sys.stdin:
+        for _ in range(int(line)):
+            loss().backward()  # type: ignore[no-untyped-call]
+            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
         print("done", flush=True)
 
 

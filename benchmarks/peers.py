@@ -13,6 +13,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from functools import cached_property
 from pathlib import Path
 
 from benchmarks.harness import goal, in_turn, table
@@ -20,7 +21,7 @@ from nexus_tui.lm.config import JambaConfig
 
 HERE = Path(__file__).parent
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "GOMP_SPINCOUNT"} | {
-    "PYTHONPATH": str(HERE.parent)
+    "PYTHONPATH": os.pathsep.join(filter(None, (str(HERE.parent), os.environ.get("PYTHONPATH"))))
 }
 """Without how our program lets idle threads wait: it sets that itself, others do not."""
 KEPT = ", freed memory kept"
@@ -39,33 +40,46 @@ GOALS = {
 }
 
 
-class Peer:
-    """A contender's process, which does a training step when it is called."""
+class PeerError(RuntimeError):
+    """A contender's process ended without an answer."""
 
-    def __init__(self, kind: str, *options: str, weights: Path) -> None:
+
+class Peer:
+    """A contender's process, which does a training step, or several, when it is called."""
+
+    def __init__(self, kind: str, *options: str, weights: Path, program: str = "peer.py") -> None:
         self._process = subprocess.Popen(
-            [sys.executable, str(HERE / "peer.py"), kind, str(weights), *options],
+            [sys.executable, str(HERE / program), kind, str(weights), *options],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             env=ENVIRONMENT,
         )
-        self.loss = float(self._line())
-        """Of the weights, nats per token."""
 
-    def __call__(self) -> None:
-        """One step."""
+    @cached_property
+    def loss(self) -> float:
+        """Of the weights, nats per token. To be asked for before the first step. Raises PeerError."""
+        return float(self._line())
+
+    def __call__(self, count: int = 1) -> None:
+        """So many steps. Raises PeerError."""
         assert self._process.stdin is not None
-        self._process.stdin.write("\n")
-        self._process.stdin.flush()
+        try:
+            self._process.stdin.write(f"{count}\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            raise self._ended() from None
         self._line()
 
     def _line(self) -> str:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
-            raise SystemExit(f"{self._process.args} ended without an answer.")
+            raise self._ended()
         return line
+
+    def _ended(self) -> PeerError:
+        return PeerError(f"it ended without an answer, with exit status {self._process.wait()}")
 
     def end(self) -> None:
         """Let it go."""
