@@ -1,6 +1,7 @@
 # make run    opens the app; without a terminal it trains the default model, in plain lines
 # make test   runs the tests          make check  style, types and who may import whom
 # make bench  measures speed, and writes docs/performance.md; ARGS="limit scan" for some of it
+# make gpu    measures a GPU, and runs the tests that need one, within 8 minutes; ARGS="scan step" for some of it
 # make torture  kills, full disks, strangers …, for real; writes docs/reliability.md; ARGS="kills locks" for some of it
 # make clean  removes what make made, never a run
 #
@@ -12,7 +13,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := run
-.PHONY: run test check bench torture clean
+.PHONY: run test check bench gpu torture clean
 
 run: $(VENV)/installed
 	@if [ -t 0 ] && [ -t 1 ]; then exec $(BIN)/nexus-tui; else exec $(BIN)/nexus-tui train --model nexus-byte; fi
@@ -30,6 +31,9 @@ check: $(VENV)/installed-dev
 
 bench: $(VENV)/installed-dev
 	$(BIN)/python -m benchmarks $(ARGS)
+
+gpu: $(VENV)/installed-dev
+	$(BIN)/python -m benchmarks.gpu $(ARGS)
 
 # It ends within 15 minutes, and fails if one figure misses its bound.
 torture: $(VENV)/installed-dev

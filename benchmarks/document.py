@@ -6,7 +6,7 @@ from datetime import date
 from pathlib import Path
 
 from benchmarks.machine import machine
-from benchmarks.sections import ROOT, SECTIONS, Section
+from benchmarks.sections import GPU_SECTIONS, ROOT, SECTIONS, Section
 
 _GOAL = re.compile(r"^- Goal: (?P<what>.*)\. Measured: (?P<measured>.*), \*\*(?P<met>.*)\*\*\.$", re.M)
 _SECONDS = re.compile(r"^`.*` · .* · (?P<seconds>\d+) s$", re.M)
@@ -30,9 +30,10 @@ PERFORMANCE = Document(
 Written by `make bench`, which runs every command below; `make bench ARGS="limit sampling"` runs some and
 replaces their sections alone. Contenders take turns (A B A B), in one process or each in its own, so that
 what disturbs the machine disturbs them all: the figures to trust are the ratios. Each section says when it
-was measured, on what, how busy the machine was with other things before, and how long it took.
+was measured, on what, how busy the machine was with other things before, and how long it took. What
+needs a GPU is skipped where there is none: `make gpu`, on a machine with one, measures that within 8 minutes.
 """,
-    SECTIONS,
+    SECTIONS + GPU_SECTIONS,
 )
 
 
@@ -56,10 +57,8 @@ def replaced(document: Document, before: str, title: str, text: str) -> str:
 
     The head is written anew from the goals of all sections.
     """
-    _, *parts = re.split(r"^## ", before, flags=re.MULTILINE)
-    sections = {heading: body for heading, _, body in (part.partition("\n") for part in parts)}
-    sections[title] = f"\n{text}"
-    order = [section.title for section in document.sections if section.title in sections]
+    sections = _parts(before) | {title: f"\n{text}"}
+    order = [heading for heading in _titles(document) if heading in sections]
     order += [heading for heading in sections if heading not in order]
     known = {heading: sections[heading] for heading in order}
     whole = [
@@ -71,11 +70,36 @@ def replaced(document: Document, before: str, title: str, text: str) -> str:
 
 def replace(document: Document, section: Section, output: str, busy: float, seconds: float) -> None:
     """Put what a program printed into the document on disk, as a whole or not at all."""
-    before = document.path.read_text("utf-8") if document.path.exists() else ""
+    _put(document, {section.title: written(section, output, busy, seconds)})
+
+
+def take(document: Document, other: str) -> list[str]:
+    """Put the sections of another text, written elsewhere, into the document on disk. Returns their titles.
+
+    Only those of the document are taken.
+    """
+    found = {title: body for title, body in _parts(other).items() if title in _titles(document)}
+    _put(document, found)
+    return list(found)
+
+
+def _put(document: Document, sections: dict[str, str]) -> None:
+    text = document.path.read_text("utf-8") if document.path.exists() else ""
+    for title, body in sections.items():
+        text = replaced(document, text, title, body)
     beside = document.path.with_suffix(".new")
-    text = written(section, output, busy, seconds)
-    beside.write_text(replaced(document, before, section.title, text), "utf-8")
+    beside.write_text(text, "utf-8")
     beside.replace(document.path)
+
+
+def _titles(document: Document) -> list[str]:
+    return [section.title for section in document.sections]
+
+
+def _parts(text: str) -> dict[str, str]:
+    """The sections of a document, by their titles."""
+    _, *parts = re.split(r"^## ", text, flags=re.MULTILINE)
+    return {heading: body for heading, _, body in (part.partition("\n") for part in parts)}
 
 
 def _head(document: Document, sections: dict[str, str]) -> str:

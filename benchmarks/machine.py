@@ -21,6 +21,13 @@ def machine() -> str:
     )
 
 
+def has_gpu() -> bool:
+    """Whether torch finds a GPU here."""
+    import torch  # a second that only what asks need wait for
+
+    return torch.cuda.is_available()
+
+
 def busy(seconds: float = 1.0) -> float:
     """The share of the processors that was at work, for whomever, during so many seconds from now."""
     before = _ticks()

@@ -9,12 +9,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import IO
 
 from benchmarks.document import Document, missed, replace
-from benchmarks.machine import busy
+from benchmarks.machine import busy, has_gpu
 from benchmarks.sections import ROOT, Section
 
 _MARK = "NEXUS_SECTION"
@@ -61,18 +61,31 @@ def _end(name: str) -> None:
                 os.kill(int(environment.parent.name), signal.SIGKILL)
 
 
-def run(document: Document, sections: Iterable[Section]) -> tuple[list[str], list[str]]:
+def possible(sections: Sequence[Section]) -> list[Section]:
+    """Those sections that can be run here; which cannot, for want of a GPU, is said in a sentence."""
+    if not any(section.gpu for section in sections) or has_gpu():
+        return list(sections)
+    skipped = ", ".join(section.name for section in sections if section.gpu)
+    print(f"Skipped, for they need a GPU and torch finds none here: {skipped}.", flush=True)
+    return [section for section in sections if not section.gpu]
+
+
+def run(
+    document: Document, sections: Iterable[Section], whole: float | None = None
+) -> tuple[list[str], list[str]]:
     """Run sections and write each as soon as it is done. Returns who failed, and which goals were missed.
 
-    All of them together take no longer than the document's limit: those that have no time left fail.
+    All of them together take no longer than `whole` seconds, by default the document's limit: those that have
+    no time left fail.
     """
+    whole = whole or document.limit
     failed, not_met, began = [], [], time.monotonic()
     for section in sections:
         print(f"\n## {section.title} ({section.name})\n", flush=True)
         other_work, started = busy(), time.monotonic()
         limits = [section.limit or float("inf")]
-        if document.limit:
-            limits.append(max(document.limit - (started - began), 1.0))
+        if whole:
+            limits.append(max(whole - (started - began), 1.0))
         limit = min(limits)
         try:
             output = printed(section, limit if limit < float("inf") else None)
@@ -102,8 +115,13 @@ def main(document: Document, program: str, about: str, *, strict: bool = False) 
     chosen = [
         section for section in document.sections if not arguments.name or section.name in arguments.name
     ]
-    failed, not_met = run(dataclasses.replace(document, path=arguments.document), chosen)
+    failed, not_met = run(dataclasses.replace(document, path=arguments.document), possible(chosen))
+    tell(failed, not_met)
+    return 1 if failed or (strict and not_met) else 0
+
+
+def tell(failed: list[str], not_met: list[str]) -> None:
+    """Say once more, on the error output, who failed and which goals were missed."""
     for what, of in (("failed", failed), ("not met", not_met)):
         if of:
             print(f"\n{what}: {', '.join(of)}", file=sys.stderr)
-    return 1 if failed or (strict and not_met) else 0

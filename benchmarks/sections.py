@@ -20,6 +20,8 @@ class Section:
     package: str = "benchmarks"
     limit: float | None = None
     """Seconds after which it is ended, with all that it started, and has failed."""
+    gpu: bool = False
+    """It measures a GPU, and is skipped where there is none."""
 
     @property
     def command(self) -> str:
@@ -53,3 +55,18 @@ SECTIONS = (
     Section("forecast", "Forecasts", plain=True),
     Section("pairs", "Telling checkpoints apart"),
 )
+
+
+def _gpu(name: str, title: str, limit: float) -> Section:
+    return Section(f"gpu_{name}", title, limit=limit, gpu=True)
+
+
+GPU_SECTIONS = (
+    _gpu("tests", "On a GPU: the tests that need one", 120),
+    _gpu("scan", "On a GPU: the selective scan", 120),
+    _gpu("step", "On a GPU: a training step", 150),
+    _gpu("recipe", "On a GPU: the tuned byte recipe", 90),
+    _gpu("agreement", "On a GPU: the losses of a processor", 90),
+    _gpu("peers", "On a GPU: a training step against its peers", 120),
+)
+"""What `python -m benchmarks.gpu` runs, what matters most first."""
