@@ -7,11 +7,10 @@ bits of fraction. What differs is rounding, and what training makes of it.
 
 import time
 
-from benchmarks.gpu_case import Place, Stepping, configuration, corpus_of, place
+from benchmarks.gpu_case import TINY, Place, Stepping, configuration, corpus_of, place
 from benchmarks.harness import goal
 
 STEPS, BATCH, WARMUP = 100, 4, 20
-TINY: dict[str, object] = {"model.hidden_size": 16, "model.intermediate_size": 16, "data.window": 16}
 AT = (1, 2, 5, 10, 20, 50, 100)
 WANTED = 1e-3
 

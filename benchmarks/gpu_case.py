@@ -16,6 +16,15 @@ from nexus_tui.data.corpus import load_corpus
 from nexus_tui.data.dataset import Dataset, prepare
 from nexus_tui.training.learner import Learner, Stepped
 
+TINY: dict[str, object] = {
+    "model.hidden_size": 16,
+    "model.intermediate_size": 16,
+    "model.num_hidden_layers": 2,
+    "model.attn_layer_period": 2,
+    "model.attn_layer_offset": 1,
+    "data.window": 16,
+}
+"""Of a model that shows that something works."""
 Work = Callable[[int], object]
 """Does something so many times. What is meant for the device need not be done when it returns."""
 
@@ -98,7 +107,7 @@ def alternately(
     left_out: dict[str, str] = {}
     for name, work in contenders.items():
         try:
-            once = _tried(where, work)
+            once = _tried(where, work, 1 if where.quick else 3)
         except Exception as error:  # whatever it is, the others can be measured
             left_out[name] = _reason(error)
         else:
@@ -117,7 +126,7 @@ def alternately(
     return {name: divided(timing, counts[name]) for name, timing in timings.items()}, left_out
 
 
-def _tried(where: Place, work: Work, times: int = 3) -> float:
+def _tried(where: Place, work: Work, times: int) -> float:
     """Seconds that doing it once takes, when it has compiled, captured and filled what it needs to."""
     for _ in range(2):
         started = time.perf_counter()

@@ -15,10 +15,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks.gpu_case import Place, place
+from benchmarks.gpu_case import Place, configuration, place
 from benchmarks.harness import goal
-from nexus_tui import train
 from nexus_tui.runs.run import Run
+from nexus_tui.training.launch import Launch
+from nexus_tui.training.session import Session
 
 RECIPE, TINY = "nexus-byte-tuned", "nexus-tiny"
 RECORDED = Path(__file__).parents[1] / "models" / RECIPE
@@ -52,9 +53,14 @@ def trained(where: Place, folder: Path, name: str, steps: int, every: int) -> Tr
         settings |= {"schedule.warmup": 1, "sampling.max_tokens": 4}
         settings["data.corpus"] = str(folder / "text.txt")
         Path(settings["data.corpus"]).write_text("To be, or not to be. " * 100, "utf-8")
+    config = configuration(TINY if where.quick else RECIPE, settings | {"budget.steps": steps})
     began = time.perf_counter()
-    run = train(TINY if where.quick else RECIPE, runs=folder, name=name, settings=settings, steps=steps)
-    return told(run, time.perf_counter() - began)
+    session = Session.start(folder, config, name, launch=Launch(device=where.device.type))
+    session.join()
+    whole, run = time.perf_counter() - began, Run.open(session.folder)
+    if not run.ended or run.ended.reason != "finished":
+        raise SystemExit(f"The training of {name} ended: {run.ended.message if run.ended else session.error}")
+    return told(run, whole)
 
 
 def told(run: Run, whole: float) -> Trained:

@@ -13,7 +13,16 @@ from collections.abc import Mapping
 
 import torch
 
-from benchmarks.gpu_case import Place, Stepping, alternately, configuration, corpus_of, milliseconds, place
+from benchmarks.gpu_case import (
+    TINY,
+    Place,
+    Stepping,
+    alternately,
+    configuration,
+    corpus_of,
+    milliseconds,
+    place,
+)
 from benchmarks.harness import Timing, goal
 from benchmarks.limit import linear
 from nexus_tui.config import RunConfig
@@ -41,7 +50,6 @@ LARGE: dict[str, object] = {
 }
 """The 130M-parameter model: its channels, layers and states are those of Mamba's own model of that size."""
 LARGE_BATCH = 16
-TINY: dict[str, object] = {"model.hidden_size": 16, "model.intermediate_size": 16}
 PEAKS = {"H100 PCIe": 756e12, "H100 NVL": 835e12, "H100": 989e12, "H200": 989e12, "A100": 312e12}
 """Operations a second of dense bf16 products, by what the GPU's name has: of NVIDIA's data sheets."""
 WANTED = 35.0
