@@ -53,11 +53,12 @@ def last_good(run: Run, since: int) -> Checkpoint | None:
     return max(kept, key=lambda checkpoint: checkpoint.step, default=newest)
 
 
-def too_large(run: Run, windows_at_once: int) -> str:
-    """That memory was refused, what is kept, and how to go on."""
+def too_large(run: Run, windows_at_once: int, *, gpu: bool = False) -> str:
+    """That memory, with `gpu` that of one, was refused, what is kept, and how to go on."""
+    ran_out = "the GPU's memory ran out" if gpu else "memory ran out"
     newest = run.newest_checkpoint()
     kept = f"step {newest.step:,} is kept" if newest else "nothing had been saved"
     if windows_at_once == 1:
-        return f"memory ran out; {kept}. Train a smaller model or a smaller data.window."
+        return f"{ran_out}; {kept}. Train a smaller model or a smaller data.window."
     fewer = f"nexus-tui train --resume {run.name} --micro-batch {windows_at_once // 2}"
-    return f"memory ran out; {kept}. Fewer windows at once take less: {fewer}"
+    return f"{ran_out}; {kept}. Fewer windows at once take less: {fewer}"

@@ -31,8 +31,9 @@ def need_on_gpu(config: RunConfig, windows: int, half: bool, launch: Launch = La
     copies += 2 if half else 0  # weights as the products take them
     scored = max(1, _TOKENS_SCORED // config.data.window) * config.data.window
     tokens = min(windows, -(-config.budget.batch // launch.size)) * config.data.window
-    # The graphs of a step hold their memory while an evaluation takes its own.
-    activations = tokens * (_kept(config, half) + _passing(config, half)) + scored * _passing(config, half)
+    # The graphs of a step hold their memory while an evaluation, in 32 bits, takes its own.
+    scoring = scored * _passing(config, half=False)
+    activations = tokens * (_kept(config, half) + _passing(config, half)) + scoring
     batch = 16.0 * config.budget.batch * config.data.window  # token ids in 64 bits, inputs and targets
     return Need(data=batch, states=copies * weights / processes, activations=_HEAP * activations)
 

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 from nexus_tui.runs.lock import SILENT, RunLockedError
@@ -14,6 +15,8 @@ from nexus_tui.runs.lock import SILENT, RunLockedError
 _T = TypeVar("_T")
 _CONTRACT = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 """What torch.distributed's `env://` asks for; torchrun sets them all."""
+_DRIVERS = ("nvidiactl", "dxg", "kfd")
+"""What is there where a GPU can be used: NVIDIA's driver, Windows' own of its Linux, AMD's."""
 
 
 class LaunchError(Exception):
@@ -66,6 +69,20 @@ def launched(
         int(known.get(f"TORCHELASTIC_{name}", "0")) for name in ("RESTART_COUNT", "MAX_RESTARTS")
     )
     return Launch(rank, size, shard, restarts, most, device)
+
+
+def trains_on_gpu(launch: Launch, root: Path = Path("/")) -> bool:
+    """Whether it is a GPU that will train; `root` is where /dev is. Imports torch only where one may be.
+
+    Raises LaunchError as `device.choose` does.
+    """
+    if launch.device == "cpu":
+        return False
+    if launch.device == "auto" and not any((root / "dev" / driver).exists() for driver in _DRIVERS):
+        return False
+    from nexus_tui.training.device import choose
+
+    return choose(launch.device).type == "cuda"
 
 
 def require_share(launch: Launch, batch: int) -> None:

@@ -4,13 +4,18 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+import torch
+
 from nexus_tui.config import RunConfig
 from nexus_tui.data.cache import Cancelled
 from nexus_tui.data.dataset import Dataset
 from nexus_tui.data.windows import usual_shuffle
 from nexus_tui.runs.journal import StartedEvent
+from nexus_tui.training import footprint_gpu
 from nexus_tui.training.control import Control
-from nexus_tui.training.learner import Learner
+from nexus_tui.training.launch import Launch
+from nexus_tui.training.learner import Learner, precision
+from nexus_tui.training.room import Room
 
 FIRST = 2.0
 """Seconds after which it is said how far it is; then whenever a twentieth longer has passed."""
@@ -66,3 +71,9 @@ def about_evaluations(learner: Learner) -> str:
         f"An evaluation reads {validation:,} tokens, the {config.evaluation.every:,} steps between two of "
         f"them {between:,}: a smaller data.validation, such as {share:.1g}, leaves more time to training."
     )
+
+
+def about_memory(learner: Learner, launch: Launch, room: Room | None) -> str:
+    """A sentence for a run that may not fit into what its GPU left before it took any; empty for others."""
+    half = precision(learner.config, learner.device) == torch.bfloat16
+    return footprint_gpu.warning(learner.config, learner.at_once, half, launch, room)

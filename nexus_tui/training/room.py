@@ -51,10 +51,12 @@ def rooms(root: Path = Path("/")) -> list[Room]:
 
 
 def of_gpu(device: torch.device) -> Room | None:
-    """What is free on a GPU, whoever has the rest; None where CUDA does not say.
+    """What is free on a GPU, whoever has the rest; None for the processor, and where CUDA does not say.
 
     Makes this process' CUDA context, if there is none, which is then no longer among what is free.
     """
+    if device.type != "cuda":
+        return None
     import torch
 
     with contextlib.suppress(RuntimeError):

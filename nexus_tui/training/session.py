@@ -18,7 +18,7 @@ from nexus_tui.training.branching import adopt
 from nexus_tui.training.channel import Channel
 from nexus_tui.training.control import Control, Plan, Save, ScaleRate, Stop
 from nexus_tui.training.footprint import changed, require_room
-from nexus_tui.training.launch import Launch, require_share
+from nexus_tui.training.launch import Launch, require_share, trains_on_gpu
 from nexus_tui.training.memory import give_back_memory, keep_freed_memory
 
 
@@ -83,7 +83,7 @@ class Session:
         require_share(launch, config.budget.batch)
         length = _check_corpus(config)
         if not force:
-            require_room(folder.name, config, length, launch)
+            require_room(folder.name, config, length, launch, gpu=trains_on_gpu(launch))
         try:
             runs_folder.mkdir(parents=True, exist_ok=True)
             with new_folder(folder) as beginning:
@@ -146,7 +146,7 @@ class Session:
             )
         config = changed(config, micro_batch)
         if not force:
-            require_room(run.name, config, 0, launch)
+            require_room(run.name, config, 0, launch, gpu=trains_on_gpu(launch))
         session = cls(folder, config, checkpoint, None, launch)
         if steps:
             session.control.request(Plan(steps))
@@ -185,7 +185,8 @@ class Session:
         folder = _new_folder(runs_folder, name, run.name)
         if not force:  # before anything is written
             config = RunConfig.check(run.config, str(run.folder / "run.toml"))
-            require_room(folder.name, changed(config, micro_batch), 0, launch)
+            gpu = trains_on_gpu(launch)
+            require_room(folder.name, changed(config, micro_batch), 0, launch, gpu=gpu)
         try:
             adopt(run, checkpoint, folder)
         except FileExistsError:

@@ -44,8 +44,9 @@ from nexus_tui.training.gpu import learner_for
 from nexus_tui.training.health import DivergedError, SpikeWatch, out_of_memory
 from nexus_tui.training.launch import Launch
 from nexus_tui.training.learner import TOKENIZER, Learner, Stepped
-from nexus_tui.training.preparing import Preparing, about_evaluations, shuffled
+from nexus_tui.training.preparing import Preparing, about_evaluations, about_memory, shuffled
 from nexus_tui.training.ranks import Alone
+from nexus_tui.training.room import of_gpu
 from nexus_tui.training.sampling import Sampler
 from nexus_tui.training.vitals import Vitals
 from nexus_tui.untrusted_files import replace_file
@@ -113,7 +114,8 @@ class Trainer:
                 self._fail(str(error) or type(error).__name__)
                 raise
             self._run.refresh()
-            self._fail(too_large(self._run, self._config.windows_at_once))
+            at_once = self._learner.at_once if hasattr(self, "_learner") else self._config.windows_at_once
+            self._fail(too_large(self._run, at_once, gpu=isinstance(error, torch.OutOfMemoryError)))
         finally:
             self._ranks.end()
             self._journal.close()
@@ -163,6 +165,7 @@ class Trainer:
         with compiling.announced(self._compile):
             warm_up()
         self._ranks.join(config, dataset, checkpoint)
+        room = of_gpu(self._device)  # before anything is taken of it
         self._learner = learner_for(config, dataset, self._ranks, self._device)
         if self._run.started is None:
             self._append(
@@ -195,6 +198,8 @@ class Trainer:
                 said = f"the optimizer begins anew: {name} has weights alone"
                 self._append(j.NotedEvent(step=self._learner.step, text=said))
             self._append_steering()
+        if advice := about_memory(self._learner, self._launch, room):
+            self._append(j.NotedEvent(step=self._learner.step, text=advice))
         self._run.refresh()
         line, steps = self._run.canonical(), self._run.steps
         newest = [steps[name][line][-config.spike.window :].tolist() for name in ("step", "loss")]

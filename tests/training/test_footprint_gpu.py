@@ -128,7 +128,7 @@ def test_what_is_free_on_a_gpu_is_what_nobody_has_and_what_torch_keeps_to_use_ag
     monkeypatch.setattr(torch.cuda, "memory_reserved", lambda _: 5 * GB)
     monkeypatch.setattr(torch.cuda, "memory_allocated", lambda _: 2 * GB)
     room = of_gpu(DEVICE)
-    assert room is not None
+    assert room is not None and of_gpu(torch.device("cpu")) is None
     assert (room.free, room.of) == (63 * GB, "this GPU") and 0 < room.program < GB
 
     def fails(_: object) -> tuple[int, int]:

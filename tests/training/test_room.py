@@ -8,10 +8,11 @@ import torch
 
 from nexus_tui.config import RunConfig
 from nexus_tui.lm.hybrid import HybridLM, parameter_count
+from nexus_tui.runs import journal as j
 from nexus_tui.runs.run import Run
 from nexus_tui.training.footprint import TooLargeError, changed, need, parameters, require_room
 from nexus_tui.training.health import out_of_memory
-from nexus_tui.training.launch import Launch
+from nexus_tui.training.launch import Launch, LaunchError, trains_on_gpu
 from nexus_tui.training.learner import Learner
 from nexus_tui.training.room import Room, rooms
 from nexus_tui.training.session import Session
@@ -175,13 +176,55 @@ def test_memory_that_runs_out_ends_training_in_one_sentence_and_keeps_what_was_s
     assert session.error is None
     assert (run.state, run.step) == ("failed", 5)
     assert run.ended is not None
+    whose = "the GPU's memory" if isinstance(error, torch.OutOfMemoryError) else "memory"
     assert run.ended.message == (
-        "memory ran out; step 4 is kept. Fewer windows at once take less: "
+        f"{whose} ran out; step 4 is kept. Fewer windows at once take less: "
         "nexus-tui train --resume run --micro-batch 2"
     )
     Session.resume(run.folder, micro_batch=2).join()
     run.refresh()
     assert (run.state, run.step) == ("finished", 12)
+
+
+def test_a_training_on_a_gpu_asks_the_machine_for_less_and_may_be_warned(
+    tmp_path: Path, small: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beside = int(need(small, 10_000, gpu=True).total)
+    monkeypatch.setattr("nexus_tui.training.footprint.rooms", lambda: [Room(beside, 0, "this machine")])
+    with pytest.raises(TooLargeError):
+        Session.start(tmp_path, small, "here")
+    monkeypatch.setattr("nexus_tui.training.session.trains_on_gpu", lambda _: True)
+    monkeypatch.setattr("nexus_tui.training.trainer.of_gpu", lambda _: Room(1000, 0, "this GPU"))
+    session = Session.start(tmp_path, small, "there")
+    session.join()
+    run = Run(session.folder)
+    (said,) = [event.text for event in run.log if isinstance(event, j.NotedEvent)]
+    assert said.startswith("this may not fit: by an estimate it takes ") and "this GPU leaves 0 MB" in said
+    assert run.state == "finished", "it was tried all the same"
+
+
+def test_where_it_will_train_is_asked_of_torch_only_where_there_is_a_driver(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    (tmp_path / "dev").mkdir()
+    assert not trains_on_gpu(Launch(), tmp_path)
+    assert trains_on_gpu(Launch(device="cuda"), tmp_path)
+    (tmp_path / "dev" / "nvidiactl").touch()
+    assert trains_on_gpu(Launch(), tmp_path)
+    assert not trains_on_gpu(Launch(device="cpu"), tmp_path)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert not trains_on_gpu(Launch(), tmp_path), "a driver, and a torch that does not know it"
+
+
+def test_a_gpu_that_is_not_there_is_said_before_anything_is_written(
+    tmp_path: Path, small: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(LaunchError, match="finds no GPU here; --device cpu trains without one"):
+        Session.start(tmp_path, small, "run", launch=Launch(device="cuda"))
+    assert not (tmp_path / "run").exists()
 
 
 def test_other_failures_are_none_of_memory() -> None:
