@@ -102,7 +102,7 @@ def test_who_fails_is_left_out_and_the_others_are_timed() -> None:
 
 def test_a_test_that_needs_a_gpu_is_found_and_counted(tmp_path: Path) -> None:
     (tmp_path / "tests").mkdir()
-    (tmp_path / "tests" / "test_a.py").write_text(f'skipif(True, reason="{gpu_tests.NEED}")')
+    (tmp_path / "tests" / "test_a.py").write_text(f"skipif(True, {gpu_tests.USES[0]})")
     (tmp_path / "tests" / "test_b.py").write_text("")
     assert gpu_tests.files(tmp_path) == [Path("tests/test_a.py")]
     report = tmp_path / "report.xml"
