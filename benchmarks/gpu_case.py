@@ -147,8 +147,8 @@ def milliseconds(timing: Timing) -> str:
 
 
 def _reason(error: Exception) -> str:
-    """An error's kind and the first line of what it says."""
-    first = next(iter(str(error).strip().splitlines()), "")
+    """An error's kind and the first sentence of what it says."""
+    first = next(iter(str(error).strip().splitlines()), "").split(". ")[0]
     return f"{type(error).__name__}{': ' if first else ''}{first}"
 
 

@@ -2,7 +2,9 @@
 
 import re
 import sys
+from importlib.machinery import ModuleSpec
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -33,6 +35,31 @@ def test_every_scan_computes_what_is_defined_and_is_timed(
     for name in (gpu_scan.OURS, gpu_scan.MAMBAPY, gpu_scan.BOUND):
         assert re.search(rf"\| {name} \| [\d.]+ \|", said)
     assert "arXiv 2312.00752" in said
+
+
+def test_mambas_own_kernel_is_given_its_own_layout(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+    """A stand-in with its signature: [batch, channel, length], [batch, state, length]."""
+
+    def selective_scan_fn(u, delta, A, B, C, D, z, bias, delta_softplus=False):  # type: ignore[no-untyped-def]
+        assert delta_softplus
+        assert u.is_contiguous()
+        assert u.shape == delta.shape == z.shape == (2, 8, 16)
+        turned = (x.transpose(1, 2) for x in (u, delta, B, C, z))
+        u, delta, B, C, z = turned
+        return gpu_scan.reference.selective_scan(u, delta, A, B, C, D, z, bias)[0].transpose(1, 2)
+
+    interface = ModuleType("mamba_ssm.ops.selective_scan_interface")
+    interface.selective_scan_fn = selective_scan_fn  # type: ignore[attr-defined]
+    names = ("mamba_ssm", "mamba_ssm.ops")
+    for module in (*map(ModuleType, names), interface):
+        module.__spec__ = ModuleSpec(module.__name__, None)
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+    said = printed(gpu_scan, monkeypatch, capsys)
+    assert re.search(
+        rf"- {gpu_scan.OFFICIAL}: [\d.]+e-0[7-9] in y|- {gpu_scan.OFFICIAL}: 0.0e\+00 in y", said
+    )
+    assert re.search(r"as fast as mamba_ssm's kernel\. Measured: [\d.]+ ×", said)
+    assert "arXiv" not in said
 
 
 def test_a_scan_moves_every_operand_once_in_each_direction() -> None:
