@@ -13,6 +13,7 @@ import fcntl
 import json
 import os
 import secrets
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -49,6 +50,7 @@ class RunLock:
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / LOCK
+        self._one = threading.Lock()  # who beats is another thread than who lets go
         try:
             self._file = _locked(self._path)
         except OSError as error:
@@ -60,9 +62,11 @@ class RunLock:
     def beat(self) -> None:
         """Say to other hosts, which may not see the kernel's lock, that its holder lives.
 
-        A lock that somebody has deleted is taken again.
+        A lock that somebody has deleted is taken again; one that was let go is not.
         """
-        with contextlib.suppress(OSError, _HeldError):
+        with self._one, contextlib.suppress(OSError, _HeldError):
+            if self._file.closed:
+                return
             if _is_at(self._file, self._path):
                 os.utime(self._path)
             elif not os.path.lexists(self._path):
@@ -72,11 +76,12 @@ class RunLock:
 
     def release(self) -> None:
         """Let go of the run. A lock that cannot be removed is left, and says nothing."""
-        if not self._file.closed and _is_at(self._file, self._path):
-            with contextlib.suppress(OSError):
-                os.ftruncate(self._file.fileno(), 0)
-                self._path.unlink(missing_ok=True)
-        self._file.close()
+        with self._one:
+            if not self._file.closed and _is_at(self._file, self._path):
+                with contextlib.suppress(OSError):
+                    os.ftruncate(self._file.fileno(), 0)
+                    self._path.unlink(missing_ok=True)
+            self._file.close()
 
     def __enter__(self) -> Self:
         return self

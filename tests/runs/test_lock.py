@@ -289,3 +289,31 @@ def test_what_a_process_left_that_died_while_it_took_the_lock_goes(run: Path) ->
     os.utime(old, (time.time() - 2 * SILENT,) * 2)
     RunLock(run).release()
     assert list(run.iterdir()) == [young]
+
+
+def test_a_beat_that_comes_after_the_lock_was_let_go_takes_nothing(tmp_path: Path) -> None:
+    lock = RunLock(tmp_path)
+    lock.release()
+    lock.beat()
+    assert list(tmp_path.iterdir()) == []
+    with RunLock(tmp_path):
+        lock.beat()
+        assert holder(tmp_path) is not None
+
+
+def test_a_beat_and_letting_go_do_not_meet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the middle of a beat the lock is let go: that waits, and leaves nothing behind."""
+    lock = RunLock(tmp_path)
+    releasing = threading.Thread(target=lock.release)
+    utime = os.utime
+
+    def meanwhile(path: Path) -> None:
+        releasing.start()
+        releasing.join(0.2)
+        assert releasing.is_alive()
+        utime(path)
+
+    monkeypatch.setattr(os, "utime", meanwhile)
+    lock.beat()
+    releasing.join()
+    assert list(tmp_path.iterdir()) == []
