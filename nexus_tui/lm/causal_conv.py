@@ -12,7 +12,8 @@ __all__ = ["causal_conv_silu"]
 def causal_conv_silu(x: Tensor, weight: Tensor, bias: Tensor, initial: Tensor | None = None) -> Tensor:
     """silu(bias + Σ_j weight[:, j] x[:, t - kernel + 1 + j]).
 
-    32-bit floating point on the CPU goes through a compiled kernel, all else through torch's own convolution.
+    32-bit floating point on the CPU goes through a compiled kernel, as do 32 and 16 bits on a GPU; all else
+    through torch's own convolution.
 
     Args:
         x: inputs `[batch, length, channel]`; may be a part of the channels of a wider tensor.
@@ -31,5 +32,9 @@ def causal_conv_silu(x: Tensor, weight: Tensor, bias: Tensor, initial: Tensor | 
         from nexus_tui.lm import causal_conv_cpu
 
         return causal_conv_cpu.causal_conv_silu(x, weight, bias, before)
+    if x.is_cuda and x.dtype != torch.float64:
+        from nexus_tui.lm import causal_conv_cuda
+
+        return causal_conv_cuda.causal_conv_silu(x, weight, bias, before)
     padded = torch.cat((before, x), dim=1).transpose(1, 2)
     return F.silu(F.conv1d(padded, weight[:, None], bias, groups=channel)).transpose(1, 2)

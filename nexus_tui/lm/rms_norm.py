@@ -12,7 +12,8 @@ __all__ = ["rms_norm"]
 def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
     """x / sqrt(mean(x²) + eps) · weight.
 
-    32-bit floating point on the CPU goes through a compiled kernel, all else through torch.
+    32-bit floating point on the CPU goes through a compiled kernel, as do 32 and 16 bits on a GPU; all else
+    through torch.
 
     Args:
         x: `[..., channel]`; may be a part of the channels of a wider tensor.
@@ -26,4 +27,8 @@ def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
         from nexus_tui.lm import rms_norm_cpu
 
         return rms_norm_cpu.rms_norm(x, weight, eps)
+    if x.is_cuda and x.dtype != torch.float64:
+        from nexus_tui.lm import rms_norm_cuda
+
+        return rms_norm_cuda.rms_norm(x, weight, eps)
     return F.rms_norm(x, weight.shape, weight, eps)

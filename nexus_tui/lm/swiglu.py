@@ -12,7 +12,8 @@ __all__ = ["swiglu"]
 def swiglu(gate: Tensor, up: Tensor) -> Tensor:
     """silu(gate) · up, number by number.
 
-    32-bit floating point on the CPU goes through a compiled kernel, all else through torch.
+    32-bit floating point on the CPU goes through a compiled kernel, as do 32 and 16 bits on a GPU; all else
+    through torch.
 
     Args:
         gate: `[...]`.
@@ -26,4 +27,8 @@ def swiglu(gate: Tensor, up: Tensor) -> Tensor:
 
         if gate.numel() >= swiglu_cpu.LEAST:
             return swiglu_cpu.swiglu(gate, up)
+    if gate.is_cuda and gate.dtype != torch.float64:
+        from nexus_tui.lm import swiglu_cuda
+
+        return swiglu_cuda.swiglu(gate, up)
     return F.silu(gate) * up
