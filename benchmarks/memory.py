@@ -53,7 +53,7 @@ def measured(case: str) -> float:
     for _ in range(2):
         learner.advance()
     with tempfile.TemporaryDirectory() as folder:
-        learner.write(Path(folder))
+        learner.kept().write(Path(folder))
     return _status("VmHWM") - before
 
 

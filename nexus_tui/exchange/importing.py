@@ -195,7 +195,7 @@ def _save(folder: Path, taken: _Taken) -> Checkpoint:
         learner = Learner(taken.config, taken.dataset)
         learner.model.load_state_dict(taken.model.state_dict())
         learner.optimizer.begin()  # it has seen no gradient yet
-        write = learner.write
+        write = learner.kept().write
     return save_checkpoint(folder / "checkpoints" / CHECKPOINT, 0, write)
 
 

@@ -16,9 +16,11 @@ from torch import Tensor
 
 from nexus_tui.config import RunConfig
 from nexus_tui.data.dataset import Dataset
+from nexus_tui.lm.hybrid import HybridLM
 from nexus_tui.runs.checkpoints import Checkpoint
 from nexus_tui.training.health import DivergedError
-from nexus_tui.training.learner import Learner, Stepped
+from nexus_tui.training.learner import Kept, Learner, Stepped
+from nexus_tui.training.optimizer import state_tensors
 from nexus_tui.training.ranks import Alone
 from nexus_tui.training.schedule import learning_rate
 
@@ -43,10 +45,18 @@ class GpuLearner(Learner):
     `captured=False` does the same piece by piece, on any device.
     """
 
+    aside = True
+
     def __init__(
-        self, config: RunConfig, dataset: Dataset, device: torch.device, *, captured: bool = True
+        self,
+        config: RunConfig,
+        dataset: Dataset,
+        device: torch.device,
+        ranks: Alone | None = None,
+        *,
+        captured: bool = True,
     ) -> None:
-        super().__init__(config, dataset, device=device)
+        super().__init__(config, dataset, ranks, device)
         self._captured = captured
         window, batch = config.data.window, config.budget.batch
         # Two of them: the GPU may still be reading the last step's when the host fills in the next's.
@@ -67,6 +77,8 @@ class GpuLearner(Learner):
         self._graphs: dict[int, torch.cuda.CUDAGraph] = {}
         """By how many windows it learns from; 0 updates."""
         self._queued: _Queued | None = None
+        self._copies: tuple[HybridLM, dict[str, Tensor]] | None = None
+        """Of weights and averages, in the host's memory: those of the last checkpoint."""
         self._known = time.perf_counter()
         self.optimizer.begin()
         for group in self.optimizer.param_groups:
@@ -87,16 +99,38 @@ class GpuLearner(Learner):
         self._do(0)
         figures = self._read[step % 2]
         figures.copy_(self._figures, non_blocking=True)
-        done = torch.cuda.Event() if self.device.type == "cuda" else None  # type: ignore[no-untyped-call]
-        if done:
-            done.record()
-        self.step, self._queued = step, _Queued(step, rate, figures, done)
+        self.step, self._queued = step, _Queued(step, rate, figures, self._event())
         return [self._stepped(before)] if before else []
 
     def settle(self) -> list[Stepped]:
         """As `Learner.settle`."""
         queued, self._queued = self._queued, None
         return [self._stepped(queued)] if queued else []
+
+    def kept(self) -> Kept:
+        """As `Learner.kept`, in the host's memory: copies that are on their way, which `write` waits for."""
+        if self._copies is None:
+            self._copies = (HybridLM(self.config.model), {})
+        model, tensors = self._copies
+        with torch.no_grad():
+            for ours, copy in zip(self.model.parameters(), model.parameters(), strict=True):
+                if self._captured and not copy.is_pinned():
+                    copy.data = copy.data.pin_memory()
+                copy.copy_(ours, non_blocking=True)
+        for name, tensor in state_tensors(self.model, self.optimizer).items():
+            if name not in tensors:
+                tensors[name] = torch.empty(tensor.shape, pin_memory=self._captured)
+            tensors[name].copy_(tensor, non_blocking=True)
+        done = self._event()
+        return Kept(model, tensors, self._state(), self.dataset.tokenizer, done.synchronize if done else None)
+
+    def _event(self) -> torch.cuda.Event | None:
+        """What tells that all that was queued so far is done."""
+        if self.device.type != "cuda":
+            return None
+        event = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
+        event.record()
+        return event
 
     def load(self, checkpoint: Checkpoint) -> None:
         """As `Learner.load`."""
@@ -132,7 +166,8 @@ class GpuLearner(Learner):
         self._place[0].fill_(step)
         for part, _ in self._parts(staged.shape[1]):
             self._place[1].fill_(part.start)
-            self._windows[len(part)].copy_(staged[:, part.start : part.stop], non_blocking=True)
+            for windows, tokens in zip(self._windows[len(part)], staged, strict=True):
+                windows.copy_(tokens[part.start : part.stop], non_blocking=True)
             self._do(len(part))
 
     def _do(self, windows: int) -> None:
@@ -188,5 +223,5 @@ def learner_for(config: RunConfig, dataset: Dataset, ranks: Alone, device: torch
     loss before it goes on.
     """
     if device.type == "cuda" and ranks.size == 1 and config.spike.action != "stop":
-        return GpuLearner(config, dataset, device)
+        return GpuLearner(config, dataset, device, ranks)
     return Learner(config, dataset, ranks, device)

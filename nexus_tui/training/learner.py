@@ -3,7 +3,7 @@
 import json
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +11,7 @@ from typing import Annotated
 import msgspec
 import torch
 from safetensors.torch import save_file
+from tokenizers import Tokenizer
 from torch import Tensor
 
 from nexus_tui.config import RunConfig
@@ -66,8 +67,41 @@ _AT_ONCE = 32_768
 """Tokens of a micro-batch on a GPU, if the configuration does not say how many windows: it is to be full."""
 
 
+@dataclass(frozen=True)
+class Kept:
+    """What a checkpoint holds: a Hugging Face model folder and what resuming needs."""
+
+    model: HybridLM
+    averages: dict[str, Tensor]
+    state: dict[str, float]
+    tokenizer: Tokenizer
+    come: Callable[[], None] | None = None
+    """Waits until all of it is there."""
+
+    def write(self, folder: Path) -> None:
+        """Fill a checkpoint folder.
+
+        Raises DivergedError if a weight, or a number of the optimizer's state, is not finite. A step tells
+        that of all that it reads, but it reads nothing of a token that does not occur.
+        """
+        if self.come:
+            self.come()
+        weights = ((f"the weight {name}", parameter) for name, parameter in self.model.named_parameters())
+        numbers = ((f"the optimizer's {name}", tensor) for name, tensor in self.averages.items())
+        if found := unsound(weights) or unsound(numbers):
+            step = int(self.state["step"])
+            raise DivergedError(step, f"after step {step:,}, {found}")
+        save_model(self.model, folder)
+        self.tokenizer.save(str(folder / TOKENIZER))
+        save_file(self.averages, folder / OPTIMIZER)
+        (folder / STATE).write_text(json.dumps(self.state) + "\n")
+
+
 class Learner:
     """A model in training at some step, on some device."""
+
+    aside = False
+    """Whether what is `kept` stays as it is while training goes on."""
 
     def __init__(
         self,
@@ -210,27 +244,18 @@ class Learner:
         stream = Stream(config.run.seed, step, calls, config.budget.batch, self.at_once)
         return RowDropout(rate, stream, range(first, first + len(rows)))
 
-    def write(self, folder: Path) -> None:
-        """Fill a checkpoint folder: a Hugging Face model folder and what resuming needs.
-
-        Raises DivergedError if a weight, or a number of the optimizer's state, is not finite. A step tells
-        that of all that it reads, but it reads nothing of a token that does not occur.
-        """
+    def kept(self) -> "Kept":
+        """What a checkpoint of now holds. Unless `aside`, it is the learner's own, and changes with it."""
         model, tensors = self.ranks.whole(), self.ranks.whole_state(self.optimizer)
-        weights = ((f"the weight {name}", parameter) for name, parameter in model.named_parameters())
-        numbers = ((f"the optimizer's {name}", tensor) for name, tensor in tensors.items())
-        if found := unsound(weights) or unsound(numbers):
-            raise DivergedError(self.step, f"after step {self.step:,}, {found}")
-        save_model(model, folder)
-        self.dataset.tokenizer.save(str(folder / TOKENIZER))
-        save_file(tensors, folder / OPTIMIZER)
-        state = {
+        return Kept(model, tensors, self._state(), self.dataset.tokenizer)
+
+    def _state(self) -> dict[str, float]:
+        return {
             "step": self.step,
             "tokens": self.tokens,
             "rate_scale": self.rate_scale,
             "planned_steps": self.total,
         }
-        (folder / STATE).write_text(json.dumps(state) + "\n")
 
     def load(self, checkpoint: Checkpoint) -> None:
         """Go on from a checkpoint; from weights alone, with an optimizer that has seen nothing yet.

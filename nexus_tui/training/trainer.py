@@ -1,5 +1,6 @@
 """The trainer: steps, evaluates, saves and samples, and writes each of these into the run's journal."""
 
+import contextlib
 import os
 import socket
 import subprocess
@@ -26,8 +27,6 @@ from nexus_tui.runs.checkpoints import (
     Checkpoint,
     link_best,
     remove_unfinished,
-    remove_unrecorded,
-    save_checkpoint,
     save_window_losses,
 )
 from nexus_tui.runs.predictions import predicted_events
@@ -36,7 +35,7 @@ from nexus_tui.runs.refusals import is_refusal, refusal
 from nexus_tui.runs.report import REPORT, write_report
 from nexus_tui.runs.run import Run
 from nexus_tui.training import control as c
-from nexus_tui.training.device import choose
+from nexus_tui.training.device import CPU, choose
 from nexus_tui.training.device import name as device_name
 from nexus_tui.training.evaluation import Validation, summary, validation
 from nexus_tui.training.failures import diverged_event, last_good, too_large
@@ -48,6 +47,7 @@ from nexus_tui.training.preparing import Preparing, about_evaluations, about_mem
 from nexus_tui.training.ranks import Alone
 from nexus_tui.training.room import of_gpu
 from nexus_tui.training.sampling import Sampler
+from nexus_tui.training.saving import Saving
 from nexus_tui.training.vitals import Vitals
 from nexus_tui.untrusted_files import replace_file
 
@@ -93,6 +93,7 @@ class Trainer:
         self._unreachable = unreachable
         self._launch = launch
         self._ranks = Alone()
+        self._saving: Saving | None = None
 
     def train(self, checkpoint: Checkpoint | None) -> None:
         """Train to the end of the budget or until told to stop. A failure is journalled and raised."""
@@ -162,8 +163,9 @@ class Trainer:
         self._keep_tokenizer(dataset)
         self._validation = validation(dataset, config.data.window)
         self._holdout = validation(dataset, config.data.window, "holdout") if len(dataset.holdout) else None
-        with compiling.announced(self._compile):
-            warm_up()
+        if self._device == CPU:
+            with compiling.announced(self._compile):
+                warm_up()
         self._ranks.join(config, dataset, checkpoint)
         room = of_gpu(self._device)  # before anything is taken of it
         self._learner = learner_for(config, dataset, self._ranks, self._device)
@@ -224,7 +226,7 @@ class Trainer:
 
     def _steps(self) -> str:
         """Step to the end. Returns why it ended: `finished` or `stopped`."""
-        learner, vitals = self._learner, Vitals()
+        learner, vitals = self._learner, Vitals(self._device)
         self._carry_out_due()  # killed between its save and its evaluation
         while True:
             requests = self._take_wishes()
@@ -234,10 +236,12 @@ class Trainer:
             if requests.stop:
                 return "stopped"
             self._record(learner.advance())
+            self._saved(wait=False)
             if measured := vitals.due():
                 self._append(j.MeasuredEvent(step=learner.step, values=measured))
             self._carry_out(self._due())
         self._carry_out_due()  # somebody shortened it to this very step
+        self._saved()
         self._score_winner()
         return "finished"
 
@@ -323,6 +327,8 @@ class Trainer:
             self._evaluate()
         if requests.sample:
             self._sample()
+        if requests.wishes:
+            self._saved()
         for wish in requests.wishes:
             if not wish.refusal:
                 wish.done(self._learner.step)
@@ -336,26 +342,41 @@ class Trainer:
 
     def _save(self) -> None:
         """Save the current step, unless it is on disk. If the disk cannot take it, say so and go on."""
+        self._saved()
         self._restore()
         step, name = self._learner.step, self._name()
         if not step or name in self._run.checkpoints:
             return
         self._activity("saving")
         place = self._run.folder / "checkpoints" / name
+        anew = name not in self._run.saved
+        self._saving = Saving(place, step, self._learner.kept().write, anew=anew, aside=self._learner.aside)
+        if not self._learner.aside:
+            self._saved()
+
+    def _saved(self, wait: bool = True) -> None:
+        """Put on record what has been saved. If the disk could not take it, say so and go on."""
+        saving = self._saving
+        if saving is None or not (wait or saving.done):
+            return
+        self._saving = None
         try:
-            if name not in self._run.saved:
-                remove_unrecorded(place)
-            saved = save_checkpoint(place, step, self._learner.write)
+            saved = saving.wait()
         except Exception as error:
             if not is_refusal(error):
                 raise
-            why = refusal(error, self._run.folder)
+            why, step = refusal(error, self._run.folder), saving.step
             self._fault(f"step {step} could not be saved: {why}; it trains on, and the next save is tried.")
             return
         self._append(
-            j.SavedEvent(step=step, checkpoint=name, sha256=saved.sha256, bytes=saved.bytes), durable=True
+            j.SavedEvent(
+                step=saving.step, checkpoint=saving.place.name, sha256=saved.sha256, bytes=saved.bytes
+            ),
+            durable=True,
         )
         self._run.refresh()
+        if self._learner.aside:
+            self._link_best()  # it may have been evaluated before it was on disk
 
     def _restore(self) -> None:
         """Write the run's folder anew, as far as it can be, if somebody has deleted it."""
@@ -396,12 +417,15 @@ class Trainer:
             durable=True,
         )
         self._run.refresh()
+        self._link_best()
+        self._predict()
+
+    def _link_best(self) -> None:
         ranked = truth.best(self._run)
         try:
             link_best(self._run.folder, ranked.checkpoint if ranked else None)
         except OSError as error:
             self._fault(f"the link `best` could not be moved: {error}")
-        self._predict()
 
     def _predict(self) -> None:
         """Put on record what the next evaluation and the last one will be, before they happen."""
@@ -481,6 +505,7 @@ class Trainer:
 
     def _diverged(self, error: DivergedError) -> None:
         """Put on record why training stopped, before which update, over which batch, and where to go on."""
+        self._saved()
         self._learner.optimizer.zero_grad()
         if error.spike:
             self._append(j.SpikedEvent(step=error.step, **asdict(error.spike)))
@@ -500,6 +525,8 @@ class Trainer:
         self._append(j.FaultedEvent(step=self._learner.step, message=message))
 
     def _fail(self, message: str) -> None:
+        with contextlib.suppress(Exception):  # what failed first is what is said
+            self._saved()
         step = self._learner.step if hasattr(self, "_learner") else 0
         self._append(j.EndedEvent(step=step, reason="failed", message=message), durable=True)
 

@@ -3,6 +3,7 @@
 On a GPU as graphs where there is one, on the processor piece by piece where there is none.
 """
 
+import time
 from pathlib import Path
 
 import pytest
@@ -11,13 +12,18 @@ import torch
 from nexus_tui.config import RunConfig
 from nexus_tui.data.corpus import load_corpus
 from nexus_tui.data.dataset import Dataset, prepare
+from nexus_tui.runs import journal as j
 from nexus_tui.runs.checkpoints import open_checkpoint, save_checkpoint
+from nexus_tui.runs.run import Run
+from nexus_tui.training import control as c
+from nexus_tui.training import trainer
 from nexus_tui.training.device import CPU, choose
 from nexus_tui.training.gpu import GpuLearner, learner_for
 from nexus_tui.training.health import DivergedError
 from nexus_tui.training.launch import LaunchError
-from nexus_tui.training.learner import Learner, Stepped
+from nexus_tui.training.learner import Kept, Learner, Stepped
 from nexus_tui.training.ranks import Alone
+from nexus_tui.training.session import Session
 
 DEVICE = choose()
 NEAR, SAME = (1e-6, 0.0) if DEVICE == CPU else (1e-4, 1e-4)
@@ -38,8 +44,8 @@ def changed(config: RunConfig, table: str, **values: object) -> RunConfig:
     return config.model_copy(update={table: getattr(config, table).model_copy(update=values)})
 
 
-def queued(config: RunConfig, dataset: Dataset) -> GpuLearner:
-    return GpuLearner(config, dataset, DEVICE, captured=DEVICE != CPU)
+def queued(config: RunConfig, dataset: Dataset, ranks: Alone | None = None) -> GpuLearner:
+    return GpuLearner(config, dataset, DEVICE, ranks, captured=DEVICE != CPU)
 
 
 def figures(steps: list[Stepped]) -> list[tuple[int, float, float, float]]:
@@ -93,7 +99,7 @@ def test_a_checkpoint_is_gone_on_from(small: RunConfig, dataset: Dataset, tmp_pa
     for _ in range(3):
         learner.advance()
     learner.settle()
-    save_checkpoint(tmp_path / "step-3", 3, learner.write)
+    save_checkpoint(tmp_path / "step-3", 3, learner.kept().write)
     expected = [learner.advance(), learner.settle()]
     other = queued(small, dataset)
     other.load(open_checkpoint(tmp_path / "step-3"))
@@ -138,3 +144,81 @@ def test_each_process_of_a_machine_has_a_gpu_of_its_own(monkeypatch: pytest.Monk
 
 def test_who_must_know_every_loss_waits_for_it(small: RunConfig, dataset: Dataset) -> None:
     assert type(learner_for(small, dataset, Alone(), CPU)) is Learner
+
+
+@pytest.fixture
+def late(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whole runs by steps that are queued and checkpoints that are written aside."""
+    monkeypatch.setattr(
+        trainer, "learner_for", lambda config, dataset, ranks, _: queued(config, dataset, ranks)
+    )
+
+
+def trained(folder: Path, config: RunConfig, name: str, *acts: c.Act) -> Run:
+    session = Session.start(folder, config, name)
+    for act in acts:
+        session.control.request(act)
+    session.join()
+    assert session.error is None
+    return Run(session.folder)
+
+
+def evaluated(run: Run) -> list[tuple[str, float]]:
+    return [(e.name, e.loss) for e in run.evaluations]
+
+
+def test_a_run_of_queued_steps_is_recorded_as_any_other(
+    tmp_path: Path, small: RunConfig, late: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = trained(tmp_path, small, "queued", c.Note("here"), c.Save(), c.ScaleRate(0.5))
+    monkeypatch.undo()
+    expected = trained(tmp_path, small, "waited", c.Note("here"), c.Save(), c.ScaleRate(0.5))
+    assert found.steps["step"].tolist() == list(range(1, 13))
+    assert found.steps["loss"].tolist() == pytest.approx(expected.steps["loss"].tolist(), rel=1e-5)
+    assert [name for name, _ in evaluated(found)] == [name for name, _ in evaluated(expected)]
+    assert [loss for _, loss in evaluated(found)] == pytest.approx([loss for _, loss in evaluated(expected)])
+    assert list(found.checkpoints) == list(expected.checkpoints)
+    assert (found.folder / "best").resolve() == (
+        found.folder / "checkpoints" / expected.folder.joinpath("best").resolve().name
+    )
+    for checkpoint in found.checkpoints.values():
+        checkpoint.verify()
+
+
+def test_what_is_saved_aside_is_as_it_was(
+    tmp_path: Path, small: RunConfig, late: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The checkpoint of a step, though it is written while later steps change the weights."""
+    write = Kept.write
+
+    def slowly(self: Kept, folder: Path) -> None:
+        time.sleep(0.05)
+        write(self, folder)
+
+    monkeypatch.setattr(Kept, "write", slowly)
+    run = trained(tmp_path, small, "run")
+    ended = run.steps["loss"].tolist()
+    for step in (4, 8):
+        session = Session.resume(run.folder, step)
+        session.join()
+        assert Run(session.folder).steps["loss"].tolist()[-4:] == pytest.approx(ended[-4:], rel=1e-6)
+
+
+def test_a_full_disk_is_said_of_the_step_that_it_befell(
+    tmp_path: Path, small: RunConfig, late: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = Kept.write
+
+    def full_at_8(self: Kept, folder: Path) -> None:
+        if self.state["step"] == 8:
+            raise OSError(28, "No space left on device")
+        write(self, folder)
+
+    monkeypatch.setattr(Kept, "write", full_at_8)
+    run = trained(tmp_path, small, "run")
+    assert run.state == "finished"
+    assert list(run.checkpoints) == ["step_4", "step_12"]
+    assert [e.message for e in run.log if isinstance(e, j.FaultedEvent)] == [
+        f"step 8 could not be saved: No space left on device; make room on the disk of {run.folder}; "
+        "it trains on, and the next save is tried."
+    ]

@@ -174,7 +174,7 @@ def test_damaged_weights_and_optimizer_states_are_not_trained_on(tmp_path: Path,
 
     def spoil(file: str, key: str) -> Callable[[Path], None]:
         def write(folder: Path) -> None:
-            learner.write(folder)
+            learner.kept().write(folder)
             tensors = load_file(folder / file)
             tensors[key].view(-1)[0] = math.inf
             save_file(tensors, folder / file)

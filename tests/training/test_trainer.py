@@ -25,7 +25,7 @@ from nexus_tui.runs.run import Run
 from nexus_tui.training import control as c
 from nexus_tui.training import trainer
 from nexus_tui.training.evaluation import summary, validation
-from nexus_tui.training.learner import Learner
+from nexus_tui.training.learner import Kept, Learner
 from nexus_tui.training.schedule import learning_rate
 from nexus_tui.training.session import Session, SessionError
 
@@ -246,14 +246,14 @@ def test_evaluating_saving_and_sampling_between_steps_change_no_loss(
 def test_a_full_disk_costs_the_save_and_not_the_training(
     tmp_path: Path, small: RunConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write = Learner.write
+    write = Kept.write
 
-    def full_at_8(self: Learner, folder: Path) -> None:
-        if self.step == 8:
+    def full_at_8(self: Kept, folder: Path) -> None:
+        if self.state["step"] == 8:
             raise OSError(28, "No space left on device")
         write(self, folder)
 
-    monkeypatch.setattr(Learner, "write", full_at_8)
+    monkeypatch.setattr(Kept, "write", full_at_8)
     run = trained(tmp_path, small)
     assert run.state == "finished"
     assert list(run.checkpoints) == ["step_4", "step_12"]
