@@ -1,9 +1,9 @@
 """How much of a GPU's memory a training needs, from its configuration, against what is free there.
 
-An estimate, not calibrated on a GPU: what autograd keeps of each layer is counted on a processor, by its
-test; what comes and goes meanwhile is reckoned, and what torch and its libraries keep besides is guessed. So
-it warns and refuses nothing. It need not refuse: what is too much for a GPU is refused there, in one sentence
-and with what was saved kept, where Linux would kill the process.
+An estimate, not calibrated on a GPU: what autograd keeps of each layer is counted by its test, in Triton's
+interpreter; what comes and goes meanwhile is reckoned, and what torch and its libraries keep besides is
+guessed. So it warns and refuses nothing. It need not refuse: what is too much for a GPU is refused there, in
+one sentence and with what was saved kept, where Linux would kill the process.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ def _kept(config: RunConfig, half: bool) -> float:
     hidden, inner, fed = model.hidden_size, model.mamba_channels, model.intermediate_size
     kv = model.num_key_value_heads * model.head_dim
     selection = model.mamba_dt_rank + 2 * model.mamba_d_state
-    # Of a mixer: its input, once for each product; what each product, convolution, gate and scan gives.
-    mamba = each * (2 * hidden + 8 * inner + 3 * selection) + 4 * inner * model.mamba_d_state / _TILE
-    attention = each * (6 * hidden + 2 * kv)
+    # Of a mixer: its input, and what each product, norm, convolution and scan gives.
+    mamba = each * (hidden + 5 * inner + 2 * selection) + 4 * inner * model.mamba_d_state / _TILE
+    attention = each * (4 * hidden + 2 * kv)
     dropout = 2 * hidden * each if config.regularization.dropout else 0
-    feeding = each * (2 * hidden + 4 * fed) + dropout
+    feeding = each * (hidden + 3 * fed) + dropout
     norms = 2 * 4 * hidden  # their inputs are the residual stream
     kinds = model.layer_kinds
     mixers = kinds.count("mamba") * mamba + kinds.count("attention") * attention
