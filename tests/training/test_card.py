@@ -3,13 +3,18 @@
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 
+from nexus_tui.config import RunConfig
+from nexus_tui.runs.run import Run
+from nexus_tui.training import vitals
 from nexus_tui.training.card import Card
+from nexus_tui.training.session import Session
 from nexus_tui.training.vitals import EVERY, Vitals
 
 DEVICE = torch.device("cuda", 0)
@@ -161,10 +166,10 @@ def test_vitals_of_a_training_on_a_gpu_have_its_figures(
     nvml: FakeNvml, device: torch.device | None, told: bool
 ) -> None:
     now = [0.0]
-    vitals = Vitals(device, clock=lambda: now[0])
-    assert vitals.due() == {}
+    measured = Vitals(device, clock=lambda: now[0])
+    assert measured.due() == {}
     now[0] = EVERY
-    values = vitals.due()
+    values = measured.due()
     assert {name: value for name, value in values.items() if name.startswith("gpu")} == (SAID if told else {})
     assert "cpu" in values
 
@@ -196,3 +201,19 @@ def test_a_real_card_has_as_much_memory_as_torch_says_and_less_of_it_after_an_al
     if "gpu_power" in after:
         assert 1 < after["gpu_power"] < 2000
     assert 0 <= after.get("gpu_utilization", 0) <= 100
+
+
+def test_a_training_has_what_the_device_tells_on_record(
+    tmp_path: Path, small: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vitals, "EVERY", 0.0)
+    session = Session.start(tmp_path, small, "run")
+    session.join()
+    run = Run(session.folder)
+    told = {name for name in run.metrics if name.startswith("gpu")}
+    assert run.state == "finished" and "cpu" in run.metrics and run.device is not None
+    if torch.cuda.is_available():
+        assert told >= {"gpu_memory", "gpu_memory_total"}
+        assert run.device.device == torch.cuda.get_device_name(0)
+    else:
+        assert not told and run.device.device == "cpu"
