@@ -15,7 +15,7 @@ from torch.autograd.function import once_differentiable
 
 from nexus_tui.lm.rms_norm_cuda import PARTS
 
-TILE, WIDE = 16, 64
+TILE, WIDE = 8, 64
 """Positions and channels that a program has at once."""
 
 
