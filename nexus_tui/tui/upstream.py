@@ -8,6 +8,7 @@ from textual._context import active_message_pump
 from textual.app import App, ScreenStackError
 from textual.await_complete import AwaitComplete
 from textual.command import CommandPalette
+from textual.content import Content
 from textual.css.query import NoMatches
 from textual.dom import DOMNode
 from textual.errors import NoWidget
@@ -17,6 +18,7 @@ from textual.worker import WorkerFailed
 
 _move_page = OptionList._move_page
 _on_click = OptionList._on_click
+_wrap = Content._wrap_and_format
 _dismiss = Screen.dismiss
 _on_resize = Screen._on_resize
 
@@ -32,6 +34,11 @@ async def _click(self: OptionList, event: events.Click) -> None:
     option = event.style.meta.get("option")
     if option is None or option < len(self._options):
         await _on_click(self, event)
+
+
+def _wrapped(self: Content, width: int, *arguments: Any, **options: Any) -> Any:
+    """Lines of at least one cell: a list in a terminal of four columns has none for its text."""
+    return _wrap(self, max(width, 1 + 2 * options.get("line_pad", 0)), *arguments, **options)
 
 
 def _leave(self: Screen[Any], result: Any = None) -> AwaitComplete:
@@ -67,6 +74,7 @@ def mend() -> None:
     """Do it, once for the process."""
     OptionList._move_page = _page  # type: ignore[method-assign]
     OptionList._on_click = _click  # type: ignore[method-assign]
+    Content._wrap_and_format = _wrapped  # type: ignore[method-assign]
     Screen.dismiss = _leave  # type: ignore[method-assign]
     App.action_command_palette = _palette  # type: ignore[method-assign]
     Screen._on_resize = _resized  # type: ignore[method-assign]

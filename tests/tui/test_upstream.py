@@ -33,6 +33,17 @@ async def test_the_palette_has_no_pages_where_it_has_no_room(make_app: Make) -> 
         await pilot.press("pagedown")
 
 
+@pytest.mark.parametrize("columns", [1, 4, 5])
+async def test_the_palette_opens_where_it_has_no_room_for_a_letter(make_app: Make, columns: int) -> None:
+    async with make_app().run_test(size=(columns, 29)) as pilot:
+        await ready(pilot)
+        await pilot.press("ctrl+p")
+        await until(pilot, lambda: isinstance(pilot.app.screen, CommandPalette))
+        options = pilot.app.screen.query_one(OptionList)
+        await until(pilot, lambda: options.option_count > 1)
+        await pilot.press("down", "down", "escape")
+
+
 async def test_a_click_on_an_option_that_has_gone_does_nothing(make_app: Make) -> None:
     async with make_app().run_test(size=(80, 24)) as pilot:
         await ready(pilot)
