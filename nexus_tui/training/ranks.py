@@ -4,6 +4,8 @@
 process takes its rows of every batch, and what is summed over a batch is summed over the processes.
 """
 
+from contextlib import AbstractContextManager, nullcontext
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -66,11 +68,12 @@ class Alone:
         loss.backward()  # type: ignore[no-untyped-call]
         return loss.detach()
 
-    def _products(self) -> torch.autocast:
+    def _products(self) -> AbstractContextManager[object]:
         """Within, products are as exact as was asked for (Micikevicius et al., arXiv 1710.03740)."""
-        exact = self._precision == torch.float32
+        if self._precision == torch.float32:
+            return nullcontext()
         # Weights that were cast are not kept: a graph that is captured would keep them as they were.
-        return torch.autocast(self._device.type, self._precision, enabled=not exact, cache_enabled=False)
+        return torch.autocast(self._device.type, self._precision, cache_enabled=False)
 
     def total(self, value: float) -> float:
         """The sum over all processes."""
