@@ -174,11 +174,12 @@ def is_bytes(tokenizer: Tokenizer) -> bool:
 class StreamDecoder:
     """Turns tokens into text one at a time; what is shown is never taken back.
 
-    A character may be spread over several tokens: its bytes are held back until it is whole.
+    A character may be spread over several tokens: its bytes are held back until it is whole. `tokens` are
+    those of `token_bytes`, from who has them.
     """
 
-    def __init__(self, tokenizer: Tokenizer) -> None:
-        self._tokens: Sequence[bytes] = token_bytes(tokenizer)
+    def __init__(self, tokenizer: Tokenizer, tokens: Sequence[bytes] | None = None) -> None:
+        self._tokens: Sequence[bytes] = token_bytes(tokenizer) if tokens is None else tokens
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
 
     def push(self, id: int) -> str:

@@ -1,8 +1,6 @@
 """Texts that one model continues together: each token of all of them is one step through the layers."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -10,9 +8,10 @@ from numpy.typing import NDArray
 
 from nexus_tui.lm.cache import Cache
 from nexus_tui.lm.decoding import Decoder
-from nexus_tui.lm.drawing import Sampling, Token, draw
+from nexus_tui.lm.drawing import Sampling
 from nexus_tui.lm.hybrid import HybridLM
 from nexus_tui.lm.pace import FULL, Pace
+from nexus_tui.lm.text import Drawn, Text
 
 PROMPT_CHUNK = 512
 """Tokens of a prompt read at once: bounds the memory that a long one takes."""
@@ -20,29 +19,14 @@ ROOM = 4096
 """Tokens to come, at most, that room is made for beforehand; after as many it doubles."""
 Progress = Callable[[int, int], None]
 """Told how many tokens of how many have been read; may raise to end it."""
-Drawn = Token | FloatingPointError
-
-
-@dataclass
-class _Text:
-    number: int
-    prompt: tuple[int, ...]
-    sampling: Sampling
-    left: int
-    """Tokens to be drawn."""
-    seen: NDArray[np.bool_]
-    """[vocabulary] the tokens of prompt and text so far."""
-    memory: Any = None
-    position: int = 0
-    """Of the next token in the sequence."""
-    newest: int = 0
 
 
 class Batch:
     """Texts of one model, each with a prompt and settings of its own; they may come and go at any time.
 
     What is drawn for a text is, bit for bit, what would be drawn if it were alone: it depends on the model,
-    its prompt and its settings. Texts with the same prompt have it read once.
+    its prompt and its settings (on a GPU, whose libraries add in an order that depends on how many texts
+    there are, to the last bits of a logit). Texts with the same prompt have it read once.
 
     Args:
         decoder: of the model, whose weights must not change meanwhile.
@@ -52,8 +36,8 @@ class Batch:
 
     def __init__(self, decoder: Decoder, pace: Pace = FULL, progress: Progress | None = None) -> None:
         self._decoder, self._pace, self._progress = decoder, pace, progress
-        self._waiting: list[_Text] = []
-        self._texts: list[_Text] = []
+        self._waiting: list[Text] = []
+        self._texts: list[Text] = []
         self._count = 0
 
     def add(self, prompt: Sequence[int], sampling: Sampling) -> int:
@@ -63,9 +47,7 @@ class Batch:
         """
         config = self._decoder.model.config
         check_ids(prompt, config.vocab_size)
-        seen = np.zeros(config.vocab_size, np.bool_)
-        seen[list(prompt)] = True
-        text = _Text(self._count, tuple(prompt), sampling, sampling.max_tokens, seen, position=len(prompt))
+        text = Text(self._count, tuple(prompt), sampling, np.zeros(config.vocab_size, np.bool_))
         if text.left:
             self._waiting.append(text)
         self._count += 1
@@ -89,9 +71,7 @@ class Batch:
             return []
         threads = torch.get_num_threads() if self._pace.share >= 1 else 1
         with self._pace.work(threads):
-            memories, newest = zip(*((text.memory, text.newest) for text in self._texts), strict=True)
-            logits = self._decoder.read(memories, newest, threads)
-            return self._draw(self._texts, logits)
+            return self._told(self._texts, self._decoder.step(self._texts, threads))
 
     def _begin(self) -> list[tuple[int, Drawn]]:
         """Read the prompt that has waited longest."""
@@ -103,26 +83,13 @@ class Batch:
             text.memory = self._decoder.remember(cache, len(prompt) + min(text.left, ROOM))
         self._waiting = [text for text in self._waiting if text.prompt != prompt]
         self._texts = sorted([*self._texts, *texts], key=lambda text: text.number)
-        return self._draw(texts, np.broadcast_to(logits, (len(texts), len(logits))))
+        return self._told(texts, [text.draw(logits) for text in texts])
 
-    def _draw(self, texts: Sequence[_Text], logits: NDArray[np.float32]) -> list[tuple[int, Drawn]]:
-        """Draw a token of each text from logits [text, vocab]."""
-        drawn = [(text.number, _drawn(text, row)) for text, row in zip(texts, logits, strict=True)]
+    def _told(self, texts: Sequence[Text], drawn: Sequence[Drawn]) -> list[tuple[int, Drawn]]:
+        """What was drawn for texts, by their numbers; those that have ended are left behind."""
+        told = [(text.number, each) for text, each in zip(texts, drawn, strict=True)]
         self._texts = [text for text in self._texts if text.left]
-        return drawn
-
-
-def _drawn(text: _Text, logits: NDArray[np.float32]) -> Drawn:
-    try:
-        token = draw(logits.astype(np.float64), text.sampling, text.position, text.seen)
-    except FloatingPointError as error:
-        text.left = 0
-        return error
-    text.seen[token.id] = True
-    text.newest = token.id
-    text.position += 1
-    text.left -= 1
-    return token
+        return told
 
 
 def read_prompt(

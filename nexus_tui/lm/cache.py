@@ -14,7 +14,7 @@ class MambaState:
     """The memory of one Mamba layer, of a size that does not depend on the length read.
 
     `conv` [batch, kernel - 1, channel] holds the newest inputs of the convolution, oldest first;
-    `ssm` [batch, channel, state] is the state of the recurrence.
+    `ssm` [batch, channel, state] is the state of the recurrence, in 32 bits at least.
     """
 
     conv: Tensor
@@ -94,8 +94,9 @@ class Cache:
         if kind == "mamba":
             conv = (self.batch, config.mamba_d_conv - 1, config.mamba_channels)
             ssm = (self.batch, config.mamba_channels, config.mamba_d_state)
+            exact = torch.promote_types(dtype, torch.float32)  # a sum over the whole text
             return MambaState(
-                torch.zeros(conv, device=device, dtype=dtype), torch.zeros(ssm, device=device, dtype=dtype)
+                torch.zeros(conv, device=device, dtype=dtype), torch.zeros(ssm, device=device, dtype=exact)
             )
         shape = (self.batch, config.num_key_value_heads, max(self.capacity, 1), config.head_dim)
         return AttentionState(

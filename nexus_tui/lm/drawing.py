@@ -1,5 +1,6 @@
 """How the next token is drawn from what a model thinks of it: settings, cuts and random numbers."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -68,8 +69,7 @@ class Alternative(NamedTuple):
     logprob: float
 
 
-@dataclass(frozen=True)
-class Token:
+class Token(NamedTuple):
     """A drawn token and what the model, before penalty, temperature and cuts, thought of it.
 
     `logprob` in nats; `rank` 1 is the most probable token (of equals, the lower id); `entropy` of the whole
@@ -81,7 +81,7 @@ class Token:
     logprob: float
     rank: int
     entropy: float
-    alternatives: tuple[Alternative, ...] = ()
+    alternatives: Sequence[Alternative] = ()
 
 
 def draw(
@@ -110,10 +110,15 @@ def think(logits: NDArray[np.float64], given: int, position: int) -> Token:
     ids, figures = draws.think(logits, given, ALTERNATIVES)
     (rank, *likeliest), (entropy, logprob, *logprobs) = ids.tolist(), figures.tolist()
     if not rank:
-        raise FloatingPointError(
-            f"The model gives no finite number at position {position}: its weights are damaged or diverged."
-        )
+        raise no_number(position)
     return Token(given, logprob, rank, entropy, tuple(map(Alternative, likeliest, logprobs)))
+
+
+def no_number(position: int) -> FloatingPointError:
+    """What is said of a model that computes no numbers at a position."""
+    return FloatingPointError(
+        f"The model gives no finite number at position {position}: its weights are damaged or diverged."
+    )
 
 
 def probabilities(

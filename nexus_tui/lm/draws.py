@@ -39,6 +39,13 @@ def uniform(seed, position):
 
 
 @kernel
+def uniforms(seed, first, out):
+    """Fill an array with the numbers of the positions from the first on."""
+    for i in range(len(out)):
+        out[i] = uniform(seed, first + np.uint64(i))
+
+
+@kernel
 def weigh(logits, order, temperature, top_k, top_p, min_p):
     """Weights [vocab] to draw with, unnormalised; the most probable token's is 1.
 

@@ -46,7 +46,7 @@ class Mamba(nn.Module):
     def forward(self, x: Tensor, state: MambaState | None = None) -> Tensor:
         """[batch, length, hidden] -> [batch, length, hidden]; with a state, the tokens follow those in it."""
         if state is not None and x.shape[1] == 1:
-            return self._step(x[:, 0], state).unsqueeze(1)
+            return self.step(x[:, 0], state).unsqueeze(1)
         # Two products, not one cut in two: the backward pass then joins weights, not the longer activations.
         u, z = (F.linear(x, weight) for weight in self.in_proj.weight.chunk(2))
         weight = self.conv1d.weight.squeeze(1)
@@ -68,15 +68,20 @@ class Mamba(nn.Module):
         delta = F.linear(self.dt_layernorm(dt), self.dt_proj.weight)
         return delta, self.b_layernorm(B), self.c_layernorm(C)
 
-    def _step(self, x: Tensor, state: MambaState) -> Tensor:
-        """One token [batch, hidden] -> [batch, hidden]: the recurrence as it is written, without a kernel."""
+    def step(self, x: Tensor, state: MambaState) -> Tensor:
+        """One token [batch, hidden] -> [batch, hidden]: the recurrence as it is written, without a kernel.
+
+        As exact as the state, which may be more so than the weights.
+        """
         u, z = self.in_proj(x).chunk(2, dim=-1)
         window = torch.cat([state.conv, u.unsqueeze(1)], dim=1)  # [batch, kernel, channel]
         state.conv = window[:, 1:]
         u = F.silu(torch.einsum("bkc,ck->bc", window, self.conv1d.weight.squeeze(1)) + self.conv1d.bias)
-        delta, B, C = self._selection(u)
-        dt = F.softplus(delta + self.dt_proj.bias)
-        decay = torch.exp(dt.unsqueeze(-1) * -torch.exp(self.A_log))
+        exact = state.ssm.dtype
+        delta, B, C = (selected.to(exact) for selected in self._selection(u))
+        u, D = u.to(exact), self.D.to(exact)
+        dt = F.softplus(delta + self.dt_proj.bias.to(exact))
+        decay = torch.exp(dt.unsqueeze(-1) * -torch.exp(self.A_log.to(exact)))
         state.ssm = torch.addcmul(decay * state.ssm, (dt * u).unsqueeze(-1), B.unsqueeze(1))
-        y = torch.addcmul((state.ssm @ C.unsqueeze(-1)).squeeze(-1), self.D, u)
-        return self.out_proj(y * F.silu(z))  # type: ignore[no-any-return]
+        y = torch.addcmul((state.ssm @ C.unsqueeze(-1)).squeeze(-1), D, u)
+        return self.out_proj((y * F.silu(z)).to(x.dtype))  # type: ignore[no-any-return]

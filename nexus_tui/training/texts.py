@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import torch
+
 from nexus_tui.data.tokenizer import StreamDecoder
 from nexus_tui.lm.batch import Batch
 from nexus_tui.training.sampling import Piece
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
 
 _CHARACTER = 4
 """The most tokens that a character of UTF-8 is spread over."""
+_FULL = (
+    "The GPU has too little memory left for these texts; write fewer or shorter ones, or with --device cpu."
+)
 
 
 class Texts:
@@ -64,10 +69,15 @@ class Texts:
     def step(self) -> list[tuple[int, Piece | FloatingPointError]]:
         """The next piece of texts, by their numbers; none once all have ended.
 
-        An error is the end of a text for which the model computes no finite number.
+        An error is the end of a text for which the model computes no finite number. Raises MemoryError where
+        the device has too little, as the host would.
         """
         pieces: list[tuple[int, Piece | FloatingPointError]] = []
-        for number, token in self._batch.step():
+        try:
+            drawn = self._batch.step()
+        except torch.OutOfMemoryError:
+            raise MemoryError(_FULL) from None
+        for number, token in drawn:
             if isinstance(token, FloatingPointError):
                 pieces.append((number, token))
                 continue
@@ -84,7 +94,7 @@ class _Speller:
     def __init__(self, sampler: Sampler, ids: Sequence[int], most: int, stops: StopTexts) -> None:
         self._bytes, self._stops = sampler.token_bytes, stops
         self._position, self._last = len(ids), len(ids) + most - 1
-        self._decoder = StreamDecoder(sampler.tokenizer)
+        self._decoder = StreamDecoder(sampler.tokenizer, sampler.token_bytes)
         for id in ids[-_CHARACTER:]:
             self._decoder.push(id)
 

@@ -6,11 +6,12 @@ import math
 import pytest
 import torch
 
-from nexus_tui.lm.batch import Batch, Drawn
+from nexus_tui.lm.batch import Batch
 from nexus_tui.lm.decoding import Compiled, Decoder, Plain
 from nexus_tui.lm.generation import Sampling, generate
 from nexus_tui.lm.hybrid import HybridLM
 from nexus_tui.lm.pace import Pace
+from nexus_tui.lm.text import Drawn
 
 PROMPTS = [[3, 1, 4, 1, 5, 9], [7], [3, 1, 4, 1, 5, 9], list(range(40)) * 20, [2, 7]]
 SETTINGS = [

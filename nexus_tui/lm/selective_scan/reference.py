@@ -41,8 +41,8 @@ def selective_scan(
             a constant: no gradient flows into it.
 
     Returns:
-        The outputs `[batch, length, channel]` and, detached, the state after the last position
-        `[batch, channel, state]`.
+        The outputs `[batch, length, channel]`, as exact as `u`, and, detached, the state after the last
+        position `[batch, channel, state]`, as exact as the initial one.
     """
     batch, length, channel = u.shape
     dt = F.softplus(delta + delta_bias)
@@ -52,4 +52,4 @@ def selective_scan(
         decay = torch.exp(dt[:, t, :, None] * A)
         state = decay * state + (dt[:, t] * u[:, t])[:, :, None] * B[:, t, None, :]
         outputs.append((state * C[:, t, None, :]).sum(-1) + D * u[:, t])
-    return torch.stack(outputs, dim=1) * F.silu(z), state.detach()
+    return (torch.stack(outputs, dim=1) * F.silu(z)).to(u.dtype), state.detach()
