@@ -65,6 +65,7 @@ GPU_SECTIONS = (
     _gpu("tests", "On a GPU: the tests that need one", 120),
     _gpu("scan", "On a GPU: the selective scan", 120),
     _gpu("step", "On a GPU: a training step", 150),
+    _gpu("sampling", "On a GPU: sampling", 120),
     _gpu("recipe", "On a GPU: the tuned byte recipe", 90),
     _gpu("agreement", "On a GPU: the losses of a processor", 90),
     _gpu("peers", "On a GPU: a training step against its peers", 120),

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from nexus_tui import __version__, cli_corpora, cli_exchange, cli_steering, cli_training, foreground
-from nexus_tui.cli_options import JsonOption, RunArgument, RunsOption
+from nexus_tui.cli_options import DeviceOption, JsonOption, RunArgument, RunsOption
 from nexus_tui.completion import answer, complete_checkpoint
 from nexus_tui.foreground import THE_ANSWER_IS_NO
 
@@ -282,6 +282,7 @@ def sample(
         list[str] | None,
         typer.Option(metavar="TEXT", help="End before this text (\\n: a line break); may be repeated."),
     ] = None,
+    device: DeviceOption = "auto",
     runs: RunsOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -297,9 +298,9 @@ def sample(
     )  # fmt: skip
     text = console.read_prompt(prompt)
     if as_json:
-        _print_json(console.sampled(opened, checkpoint, text, sampling, stop or []))
+        _print_json(console.sampled(opened, checkpoint, text, sampling, stop or [], device))
     else:
-        console.print_sample(checkpoint, text, sampling, stop or [])
+        console.print_sample(checkpoint, text, sampling, stop or [], device)
 
 
 @app.command(epilog="Example: nexus-tui score nexus-byte-1:best sonnet.txt --json")
@@ -309,6 +310,7 @@ def score(
         str, typer.Argument(metavar="FILE|-", help="The text; - reads standard input.", show_default=False)
     ],
     tokens: Annotated[bool, typer.Option("--tokens", help="Every token with its nats, too.")] = False,
+    device: DeviceOption = "auto",
     runs: RunsOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -316,7 +318,7 @@ def score(
     from nexus_tui import console_sample as console
 
     text = console.read_text(file)
-    told = console.scored(*_checkpoint(run, 0, runs), text, tokens)
+    told = console.scored(*_checkpoint(run, 0, runs), text, tokens, device)
     if as_json:
         _print_json(told)
     else:

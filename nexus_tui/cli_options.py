@@ -11,6 +11,23 @@ RunsOption = Annotated[
     Path | None,
     typer.Option("--runs", metavar="DIR", help="The runs folder (default: $NEXUS_RUNS, else ./runs)."),
 ]
+
+
+def _device(wish: str) -> str:
+    if wish not in ("auto", "cpu", "cuda"):
+        raise typer.BadParameter(f"{wish} is none of auto, cpu and cuda.")
+    return wish
+
+
+DeviceOption = Annotated[
+    str,
+    typer.Option(
+        "--device",
+        metavar="auto|cpu|cuda",
+        help="Where to compute; auto: a GPU if there is one.",
+        callback=_device,
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 RunArgument = Annotated[
     str,

@@ -32,9 +32,11 @@ def read_text(file: str) -> bytes:
         raise TextError(f"The text {file} cannot be read: {error.strerror}.") from None
 
 
-def print_sample(checkpoint: Checkpoint, prompt: bytes, sampling: "Sampling", stop: Sequence[str]) -> None:
+def print_sample(
+    checkpoint: Checkpoint, prompt: bytes, sampling: "Sampling", stop: Sequence[str], device: str
+) -> None:
     """The prompt and what follows it, as it comes."""
-    sampler = Sampler.open(checkpoint)
+    sampler = Sampler.open(checkpoint, device)
     pieces = sampler.stream(prompt, sampling, stop=[read_escapes(text) for text in stop])
     print(visible(sampler.text(sampler.encode(prompt))), end="", flush=True)
     for piece in pieces:
@@ -43,10 +45,10 @@ def print_sample(checkpoint: Checkpoint, prompt: bytes, sampling: "Sampling", st
 
 
 def sampled(
-    run: Run, checkpoint: Checkpoint, prompt: bytes, sampling: "Sampling", stop: Sequence[str]
+    run: Run, checkpoint: Checkpoint, prompt: bytes, sampling: "Sampling", stop: Sequence[str], device: str
 ) -> dict[str, Any]:
     """A sample as `sample --json` prints it. `nats` before temperature and cuts."""
-    sampler = Sampler.open(checkpoint)
+    sampler = Sampler.open(checkpoint, device)
     stop = [read_escapes(text) for text in stop]
     pieces, times = [], []
     for piece in sampler.stream(prompt, sampling, stop=stop):
@@ -76,11 +78,11 @@ def sampled(
     }
 
 
-def scored(run: Run, checkpoint: Checkpoint, text: bytes, tokens: bool) -> dict[str, Any]:
+def scored(run: Run, checkpoint: Checkpoint, text: bytes, tokens: bool, device: str) -> dict[str, Any]:
     """A score as `score --json` prints it; with `tokens`, of every token too. Raises TextError if empty."""
     if not text:
         raise TextError("The text is empty, so there is nothing to score.")
-    result = Sampler.open(checkpoint).score(text, progress=Wait())
+    result = Sampler.open(checkpoint, device).score(text, progress=Wait())
     told: dict[str, Any] = {
         "run": run.name,
         "step": checkpoint.step,

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from nexus_tui import cli
 from nexus_tui.cli import _checkpoint
@@ -213,3 +214,27 @@ def test_the_score_of_an_average_carries_its_name(capsys):
 def test_a_step_that_is_named_twice_is_refused() -> None:
     with pytest.raises(RunError, match=r"nexus-byte:2000 with --step 800 names the step twice"):
         _checkpoint("nexus-byte:2000", 800, None)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs that there is no GPU")
+@pytest.mark.parametrize("command", [["sample", "byte", "Shall"], ["score", "byte", "-"]])
+def test_a_gpu_that_is_not_there_is_refused_in_one_sentence(shell, command: list[str]):
+    told = shell(*command, "--device", "cuda", stdin=b"Shall")
+    assert told.status == 2
+    assert told.out == ""
+    assert "finds no GPU here" in told.err
+    assert "--device cpu" in told.err
+
+
+def test_a_device_of_no_kind_is_refused(shell):
+    told = shell("sample", "byte", "Shall", "--device", "tpu")
+    assert told.status == 2
+    assert "tpu is none of auto, cpu and cuda" in " ".join(told.err.split())
+
+
+def test_without_a_gpu_auto_is_the_cpu(shell):
+    texts = [shell("sample", "byte", "Shall", "--device", device).out for device in ("auto", "cpu")]
+    if torch.cuda.is_available():
+        assert all(texts)
+    else:
+        assert texts[0] == texts[1] != ""

@@ -25,7 +25,7 @@ def choose(wish: str = "auto") -> torch.device:
     if wish == "cuda" and count:
         raise LaunchError(f"process {number} of this machine has no GPU: there are {count}; start fewer.")
     if wish == "cuda":
-        raise LaunchError(f"torch {torch.__version__} finds no GPU here; --device cpu trains without one.")
+        raise LaunchError(f"torch {torch.__version__} finds no GPU here; --device cpu needs none.")
     return CPU
 
 

@@ -7,11 +7,12 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
 from nexus_tui.runs.checkpoints import WEIGHTS, Checkpoint, CheckpointError
 
 if TYPE_CHECKING:
+    import torch
     from tokenizers import Tokenizer
 
     from nexus_tui.lm.decoding import Decoder
@@ -32,8 +33,7 @@ class TextError(ValueError):
     """A text that a tokenizer cannot encode; the message is one sentence for the user."""
 
 
-@dataclass(frozen=True)
-class Piece:
+class Piece(NamedTuple):
     """What one drawn token adds to the text, and what the model thought of it.
 
     `text` is empty while a character is not yet whole, or while the text may become a stop text; `bytes` is
@@ -50,7 +50,7 @@ class Piece:
     rank: int
     entropy: float
     position: int = 0
-    alternatives: tuple[Alternative, ...] = ()
+    alternatives: Sequence[Alternative] = ()
     token: _Bytes = b""
     end: Literal["", "stop text", "max tokens"] = ""
 
@@ -106,16 +106,19 @@ class Sampler:
         self._decoder: Decoder | None = None
 
     @classmethod
-    def open(cls, checkpoint: Checkpoint) -> Sampler:
+    def open(cls, checkpoint: Checkpoint, device: str = "auto") -> Sampler:
         """Load a checkpoint, its files verified against the manifest; the newest few stay in memory.
 
-        Slow the first time (imports torch, reads and hashes the weights): not for the thread of a screen.
-        Raises CheckpointError, in one sentence, if a file is damaged or no model of ours.
+        `device` is `cpu`, `cuda`, or `auto`: a GPU if there is one. Slow the first time (imports torch, reads
+        and hashes the weights): not for the thread of a screen. Raises CheckpointError, in one sentence, if a
+        file is damaged or no model of ours, LaunchError for a GPU that is not there.
         """
-        names = (WEIGHTS, CONFIG, TOKENIZER)
-        key = tuple(str(checkpoint.files.get(name, {}).get("sha256")) for name in names)
+        from nexus_tui.training.device import choose
+
+        place, names = choose(device), (WEIGHTS, CONFIG, TOKENIZER)
+        key = (str(place), *(str(checkpoint.files.get(name, {}).get("sha256")) for name in names))
         with cls._lock:
-            sampler = cls._open.get(key) or cls._load(checkpoint, names)
+            sampler = cls._open.get(key) or cls._load(checkpoint, names, place)
             cls._open[key] = sampler
             cls._open.move_to_end(key)
             while len(cls._open) > KEPT_OPEN:
@@ -123,13 +126,21 @@ class Sampler:
         return sampler
 
     @classmethod
-    def _load(cls, checkpoint: Checkpoint, names: tuple[str, ...]) -> Sampler:
+    def _load(cls, checkpoint: Checkpoint, names: tuple[str, ...], device: torch.device) -> Sampler:
+        import torch
+
         from nexus_tui.data.tokenizer import load_tokenizer
         from nexus_tui.lm.pretrained import load_model
 
         checkpoint.verify(*names)
         try:
-            return cls(load_model(checkpoint.path).eval(), load_tokenizer(checkpoint.path / TOKENIZER))
+            model = load_model(checkpoint.path).eval().to(device)
+            return cls(model, load_tokenizer(checkpoint.path / TOKENIZER))
+        except torch.OutOfMemoryError:
+            raise CheckpointError(
+                f"{checkpoint.path} does not fit into what is left of the GPU's memory; free some of it, or "
+                "use --device cpu."
+            ) from None
         except (OSError, ValueError) as error:
             reason = str(error).rstrip(".")
             raise CheckpointError(f"{checkpoint.path} cannot be sampled: {reason}.") from error
@@ -155,7 +166,7 @@ class Sampler:
         """The text of ids, without a character at its end that is not whole: a stream may complete it."""
         from nexus_tui.data.tokenizer import StreamDecoder
 
-        decoder = StreamDecoder(self.tokenizer)
+        decoder = StreamDecoder(self.tokenizer, self.token_bytes)
         return "".join(decoder.push(id) for id in ids)
 
     def stream(
@@ -217,7 +228,7 @@ class Sampler:
 
         ids = self.encode(text)
         pace, watch = _paced(share, progress)
-        decoder = StreamDecoder(self.tokenizer)
+        decoder = StreamDecoder(self.tokenizer, self.token_bytes)
         tokens = read(self.model, [self.line_break, *ids], pace=pace, progress=watch)
         for position, token in enumerate(tokens, start=1):
             written = decoder.push(token.id) + (decoder.finish() if position == len(ids) else "")

@@ -127,7 +127,7 @@ def test_a_gpus_steps_are_the_processors(
 def test_without_a_gpu_there_is_none_to_be_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert choose() == choose("cpu") == CPU
-    with pytest.raises(LaunchError, match=r"torch .* finds no GPU here; --device cpu trains without one\."):
+    with pytest.raises(LaunchError, match=r"torch .* finds no GPU here; --device cpu needs none\."):
         choose("cuda")
 
 

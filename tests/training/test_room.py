@@ -222,7 +222,7 @@ def test_a_gpu_that_is_not_there_is_said_before_anything_is_written(
     tmp_path: Path, small: RunConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(LaunchError, match="finds no GPU here; --device cpu trains without one"):
+    with pytest.raises(LaunchError, match="finds no GPU here; --device cpu needs none"):
         Session.start(tmp_path, small, "run", launch=Launch(device="cuda"))
     assert not (tmp_path / "run").exists()
 
