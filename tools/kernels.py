@@ -16,6 +16,8 @@ from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
 from nexus_tui.lm import causal_conv_cuda, dropout_cuda, rms_norm_cuda, swiglu_cuda
+from nexus_tui.lm.captured import fused
+from nexus_tui.lm.captured import kernels as step
 from nexus_tui.lm.selective_scan import cuda, triton_kernels
 
 TARGET = GPUTarget("cuda", 90, 32)
@@ -42,6 +44,9 @@ TENSORS = {
     "ggate",
     "gup",
 }
+OF_A_TOKEN = {"uz", "memory", "out", "dt_weight", "b_weight", "c_weight", "selected", "A_log", "logits"}
+"""Operands of a step of sampling, whose weights are in 32 bits."""
+DRAWN = {"how": "*fp64", "told": "*fp64", "newest": "*i64", "read": "*i64", "seen": "*i1", "active": "*i1"}
 SCAN = {"TILE": cuda.TILE, "WIDE": cuda.WIDE}
 CONVOLUTION = {"TAPS": 4, "TILE": causal_conv_cuda.TILE, "WIDE": causal_conv_cuda.WIDE}
 NORM = {"ROWS": 4, "WIDE": 256}
@@ -56,6 +61,10 @@ KERNELS: list[tuple[str, Any, dict[str, int | bool], int]] = [
     ("gate forward", swiglu_cuda._forward, {"BLOCK": 1024}, 4),
     ("gate backward", swiglu_cuda._backward, {"BLOCK": 1024}, 4),
     ("dropout", dropout_cuda._dropped, {"BLOCK": 1024}, 4),
+    ("a token's convolution", step.convolve, {"TAPS": 4, "WIDE": fused.WIDE}, 1),
+    ("a token's norms", step.select, {"RANK": 16, "STATE": 32}, 1),
+    ("a token's recurrence", step.recur, {"STATE": 32, "WIDE": fused.WIDE}, 4),
+    ("a token's draw", step.draw, {"LIKELIEST": 10, "WIDE": 256}, 1),
 ]  # fmt: skip
 
 
@@ -63,8 +72,10 @@ def kind(name: str) -> str:
     """Triton's type of an argument."""
     if name in NUMBERS:
         return "fp32"
-    if name in EXACT | SUMS:
+    if name in EXACT | SUMS | OF_A_TOKEN:
         return "*fp32"
+    if name in DRAWN:
+        return DRAWN[name]
     if name == "place":
         return "*i64"
     return "*bf16" if name in TENSORS else "i32"

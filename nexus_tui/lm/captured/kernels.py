@@ -121,7 +121,7 @@ def pick(weights, number, ids, WIDE: tl.constexpr):
 
 @triton.jit
 def draw(
-    logits, how, length, seen, active, newest, told, size,
+    logits, how, read, seen, active, newest, told, size,
     WIDE: tl.constexpr, LIKELIEST: tl.constexpr,
 ):  # fmt: skip
     """`drawing.draw` without order and `drawing.think`, and what a step keeps of them: one text a program."""
@@ -137,14 +137,14 @@ def draw(
     largest = tl.max(penalised, axis=0)
     weights = tl.exp((penalised - largest) / tl.load(settings + TEMPERATURE))
     weights = tl.where(here & (weights >= tl.load(settings + MIN_P)), weights, 0.0)
-    read = tl.load(length + row)
-    place = read + 1 - tl.load(settings + FIRST).to(tl.int64)
+    length = tl.load(read + row)
+    place = length + 1 - tl.load(settings + FIRST).to(tl.int64)
     place = tl.minimum(tl.maximum(place, 0), AHEAD - 1)
     chosen = pick(weights, tl.load(settings + NUMBERS + place), ids, WIDE)
 
     moves = tl.load(active + row) != 0
     tl.store(newest + row, chosen.to(tl.int64), mask=moves)
-    tl.store(length + row, read + 1, mask=moves)
+    tl.store(read + row, length + 1, mask=moves)
     tl.store(seen + row * size + chosen, 1, mask=moves)
 
     order = tl.where(here, keys(raw, ids), NOTHING)
