@@ -34,7 +34,7 @@ WINDOW = 128
 BATCHES = (16, 64, 256, 1024, 4096)
 FP32_AT = 256
 """The batch at which 32 bits are measured, too."""
-TOKENS_AT_ONCE = 131_072
+TOKENS_AT_ONCE = 65_536
 """Of a micro-batch: what of a step is in memory."""
 LARGE: dict[str, object] = {
     "model.hidden_size": 768,
