@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 import weakref
 from collections import deque
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -66,20 +66,27 @@ class Captured:
     def __init__(self, model: HybridLM, *, capture: bool = True) -> None:
         self.model = model
         self._weight = next(model.parameters())
-        self._slots = Slots(model.config, self._weight, 1, LEAST)
+        self._stream: torch.cuda.Stream | None = None
+        self._graphs: Graphs | None = None
+        self._fused: ModuleType | None = None
+        if self._weight.is_cuda:
+            # Beside a training in this process a token would else wait for whole steps of it.
+            self._stream = torch.cuda.Stream(self._weight.device)  # type: ignore[no-untyped-call]
+            self._fused = _fused()
+            if capture:
+                self._graphs = Graphs(self._stream)
+        with self._device():
+            self._slots = Slots(model.config, self._weight, 1, LEAST)
         self._free: deque[int] = deque([0])
         self._how = _table(self._slots)
         """What is, or will be, in `Slots.how`."""
         self._active: tuple[int, ...] = ()
         self._places: list[int] = []
-        with self._device():
-            self._graphs = Graphs() if capture and self._weight.is_cuda else None
-        self._fused = _fused() if self._weight.is_cuda else None
         self._lock = threading.Lock()
 
     def remember(self, cache: Cache, room: int) -> Slot:
         """As `Decoder`."""
-        with self._lock, self._device(), torch.inference_mode():
+        with self._lock, self._device(reading=True), torch.inference_mode():
             self._look_for_weights()
             if not self._free:
                 self._grow(2 * self._slots.count, self._slots.capacity)
@@ -167,9 +174,23 @@ class Captured:
         if self._graphs:
             self._graphs.forget()
 
-    def _device(self) -> AbstractContextManager[Any]:
-        """Within, what is launched goes to the model's device."""
-        return torch.cuda.device(self._weight.device) if self._weight.is_cuda else nullcontext()
+    @contextmanager
+    def _device(self, reading: bool = False) -> Iterator[None]:
+        """Within, the model's device works on a stream of this decoder's own.
+
+        reading: what the caller gave the device before is read within, and what it frees is not used for
+        anything else before that is done.
+        """
+        if self._stream is None:
+            yield
+            return
+        callers = torch.cuda.current_stream(self._stream.device)
+        if reading:
+            self._stream.wait_stream(callers)
+        with torch.cuda.stream(self._stream):
+            yield
+        if reading:
+            callers.wait_stream(self._stream)
 
 
 def _come(slot: Slot, position: int) -> Drawn:

@@ -11,24 +11,23 @@ WARM_UP = 3
 
 
 class Graphs:
-    """CUDA graphs of works that share their memory, so no two may be under way at a time."""
+    """CUDA graphs of works on one stream that share their memory: no two are under way at a time.
 
-    def __init__(self) -> None:
+    All is done on that one, where libraries thus have handles and workspaces before anything is captured.
+    """
+
+    def __init__(self, stream: torch.cuda.Stream) -> None:
         self._captured: dict[Hashable, torch.cuda.CUDAGraph] = {}
-        # Of one stream, that libraries have their handles and workspaces on it before anything is captured.
-        self._stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        self._stream = stream
         self._pool = torch.cuda.graph_pool_handle()
 
     def __contains__(self, key: Hashable) -> bool:
         return key in self._captured
 
     def capture(self, key: Hashable, work: Callable[[], None]) -> None:
-        """Do some work a few times, and capture it."""
-        self._stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(self._stream):
-            for _ in range(WARM_UP):
-                work()
-        torch.cuda.current_stream().wait_stream(self._stream)
+        """Do some work a few times, and capture it; the stream is the current one."""
+        for _ in range(WARM_UP):
+            work()
         graph = torch.cuda.CUDAGraph()
         # What other threads ask of the device, training say, is no part of this and no fault.
         with torch.cuda.graph(graph, self._pool, self._stream, capture_error_mode="thread_local"):
@@ -36,11 +35,11 @@ class Graphs:
         self._captured[key] = graph
 
     def replay(self, key: Hashable) -> None:
-        """Do what was captured, on the current stream."""
+        """Do what was captured, on the current stream, which is that of capturing."""
         self._captured[key].replay()
 
     def forget(self) -> None:
         """Drop every graph: what they read is about to move."""
-        torch.cuda.current_stream().synchronize()
+        self._stream.synchronize()
         self._captured.clear()
         self._pool = torch.cuda.graph_pool_handle()  # one that no graph has any more cannot be shared again
