@@ -105,4 +105,4 @@ class GPTLearner:
             group["lr"] = rate
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        return Stepped(loss.item(), rate, norm, time.perf_counter() - started)
+        return Stepped(step, loss.item(), rate, norm, time.perf_counter() - started)

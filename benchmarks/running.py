@@ -113,7 +113,9 @@ def main(document: Document, program: str, about: str, *, strict: bool = False) 
     if unknown := set(arguments.name) - set(names):
         parser.error(f"there is no section {', '.join(sorted(unknown))}; there are {', '.join(names)}")
     chosen = [
-        section for section in document.sections if not arguments.name or section.name in arguments.name
+        section
+        for section in document.sections
+        if section.name in arguments.name or not (arguments.name or section.alone)
     ]
     failed, not_met = run(dataclasses.replace(document, path=arguments.document), possible(chosen))
     tell(failed, not_met)

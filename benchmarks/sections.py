@@ -20,6 +20,8 @@ class Section:
     package: str = "benchmarks"
     limit: float | None = None
     """Seconds after which it is ended, with all that it started, and has failed."""
+    alone: bool = False
+    """It is run only where it is named."""
     gpu: bool = False
     """It measures a GPU, and is skipped where there is none."""
 
