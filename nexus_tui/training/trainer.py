@@ -17,9 +17,7 @@ from nexus_tui.data.corpus import load_corpus
 from nexus_tui.data.dataset import Dataset, prepare
 from nexus_tui.data.tokenizer import load_tokenizer
 from nexus_tui.lm import compiling
-from nexus_tui.lm.generation import Sampling
 from nexus_tui.lm.hybrid import parameter_count
-from nexus_tui.lm.pretrained import load_model
 from nexus_tui.lm.selective_scan import warm_up
 from nexus_tui.runs import journal as j
 from nexus_tui.runs import truth
@@ -41,9 +39,11 @@ from nexus_tui.training.evaluation import Validation, summary, validation
 from nexus_tui.training.failures import diverged_event, last_good, too_large
 from nexus_tui.training.gpu import learner_for
 from nexus_tui.training.health import DivergedError, SpikeWatch, out_of_memory
+from nexus_tui.training.heldout import scored, unscored
 from nexus_tui.training.launch import Launch
 from nexus_tui.training.learner import TOKENIZER, Learner, Stepped
 from nexus_tui.training.preparing import Preparing, about_evaluations, about_memory, shuffled
+from nexus_tui.training.prompted import continued
 from nexus_tui.training.ranks import Alone
 from nexus_tui.training.room import of_gpu
 from nexus_tui.training.sampling import Sampler
@@ -94,6 +94,7 @@ class Trainer:
         self._launch = launch
         self._ranks = Alone()
         self._saving: Saving | None = None
+        self._sampler: Sampler | None = None
 
     def train(self, checkpoint: Checkpoint | None) -> None:
         """Train to the end of the budget or until told to stop. A failure is journalled and raised."""
@@ -447,28 +448,10 @@ class Trainer:
 
     def _score_winner(self) -> None:
         """Score the true best, once, on the text that was kept from choosing it."""
-        winner = truth.best(self._run)
-        if self._holdout is None or winner is None or winner.checkpoint is None:
-            return
-        name = winner.checkpoint.name
-        if any(event.checkpoint == name for event in self._run.heldout):
-            return
-        self._activity("scoring the best on the holdout")
-        model = load_model(winner.checkpoint.path).eval()
-        losses = np.concatenate(list(self._holdout.losses(model)))
-        loss, stderr = summary(losses)
-        self._append(
-            j.HeldoutEvent(
-                step=winner.checkpoint.step,
-                checkpoint=name,
-                loss=loss,
-                stderr=stderr,
-                bits_per_byte=self._holdout.bits_per_byte(loss),
-                windows=len(losses),
-                protocol=self._holdout.protocol,
-            ),
-            durable=True,
-        )
+        winner = unscored(self._run) if self._holdout else None
+        if winner and self._holdout:
+            self._activity("scoring the best on the holdout")
+            self._append(scored(winner, self._holdout), durable=True)
 
     def _keep_window_losses(self, name: str, losses: "np.ndarray[tuple[int], np.dtype[np.float32]]") -> None:
         try:
@@ -479,29 +462,14 @@ class Trainer:
             self._append(j.FaultedEvent(step=self._learner.step, message=message))
 
     def _sample(self) -> None:
-        """Continue the fixed prompts, always with the same random numbers, so that steps compare."""
-        config = self._config.sampling
         self._activity("sampling")
-        first = self._config.run.seed  # one more for each prompt, or all would end in the same words
-        texts = Sampler(self._ranks.whole(), self._learner.dataset.tokenizer).together()
-        for number, prompt in enumerate(config.prompts):
-            texts.add(prompt, Sampling(config.temperature, max_tokens=config.max_tokens, seed=first + number))
-        written = [""] * len(config.prompts)
-        while pieces := texts.step():
-            for number, piece in pieces:
-                if isinstance(piece, FloatingPointError):
-                    raise piece
-                written[number] += piece.text
-        for number, (prompt, text) in enumerate(zip(config.prompts, written, strict=True)):
-            self._append(
-                j.SampledEvent(
-                    step=self._learner.step,
-                    prompt=prompt,
-                    text=text,
-                    seed=first + number,
-                    temperature=config.temperature,
-                )
-            )
+        model, sampler = self._ranks.whole(), self._sampler
+        if sampler is None or sampler.model is not model:
+            sampler = Sampler(model, self._learner.dataset.tokenizer)
+        # A GPU's reads the weights where they are; another has packed them as they were.
+        self._sampler = None if self._device == CPU else sampler
+        for event in continued(sampler, self._config, self._learner.step):
+            self._append(event)
 
     def _diverged(self, error: DivergedError) -> None:
         """Put on record why training stopped, before which update, over which batch, and where to go on."""
