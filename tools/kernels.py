@@ -105,9 +105,12 @@ def compiled(kernel: Any, constants: dict[str, int | bool], warps: int) -> tuple
 
 
 def main() -> None:
-    """Print the table."""
+    """Print the table, of all kernels or of those whose names have one of the words that are given."""
+    words = sys.argv[1:] or [""]
     print("| kernel | registers | bytes spilled | shared memory |\n|---|---:|---:|---:|")
     for name, kernel, constants, warps in KERNELS:
+        if not any(word in name for word in words):
+            continue
         registers, spilled, shared = compiled(kernel, constants, warps)
         print(f"| {name} | {registers} | {spilled} | {shared} |", flush=True)
 
