@@ -18,10 +18,11 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 run: $(VENV)/installed
 	@if [ -t 0 ] && [ -t 1 ]; then exec $(BIN)/nexus-tui; else exec $(BIN)/nexus-tui train --model nexus-byte; fi
 
-# A process for each core. Torch gets one thread in each: two pools on the same cores would fight. A process
-# keeps to its part of the files, so that what the tests of a file share is made once.
+# A process for each core and one more, for who waits for a terminal works not. Torch gets one thread in each: two
+# pools on the same cores would fight. A process keeps to its part of the files, so that what the tests of a file
+# share is made once.
 test: $(VENV)/installed-dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist worksteal $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --dist worksteal $(ARGS)
 
 check: $(VENV)/installed-dev
 	$(BIN)/ruff check .
