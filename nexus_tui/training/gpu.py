@@ -197,6 +197,8 @@ class GpuLearner(Learner):
 
     def _capture(self) -> None:
         """Capture every piece of a step, in the order of a step. The weights stay as they are."""
+        from nexus_tui.lm.captured.graphs import CAPTURING
+
         self._harm.fill_(1)
         pool = torch.cuda.graph_pool_handle()
         for windows in (*self._windows, 0):
@@ -210,7 +212,7 @@ class GpuLearner(Learner):
             torch.cuda.current_stream().wait_stream(side)
             graph = torch.cuda.CUDAGraph()
             # Another thread may be sampling: what it asks of the GPU does not disturb this.
-            with torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"):
+            with CAPTURING, torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"):
                 do()
             self._graphs[windows] = graph
         self._harm.zero_()

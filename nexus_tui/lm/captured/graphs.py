@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Hashable
 
 import torch
 
+CAPTURING = threading.Lock()
+"""Held by who captures, training or sampling: to begin with, torch waits for all of the device, which a
+capture in another thread does not bear."""
 WARM_UP = 3
 """Times that work is done before it is captured: libraries choose and load what they use."""
 
@@ -30,7 +34,8 @@ class Graphs:
             work()
         graph = torch.cuda.CUDAGraph()
         # What other threads ask of the device, training say, is no part of this and no fault.
-        with torch.cuda.graph(graph, self._pool, self._stream, capture_error_mode="thread_local"):
+        mode = "thread_local"
+        with CAPTURING, torch.cuda.graph(graph, self._pool, self._stream, capture_error_mode=mode):
             work()
         self._captured[key] = graph
 
