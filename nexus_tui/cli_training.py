@@ -24,14 +24,14 @@ NEWLINE = "\n"
 @app.command(epilog="Example: nexus-tui train --model nexus-tiny --set optimizer.lr=2e-3 --name first")
 def train(
     model: Annotated[
-        str, typer.Option(help="A model of `nexus-tui models`, or a .toml file.")
-    ] = "nexus-byte",
+        str, typer.Option(help="A model of `nexus-tui models`, or a .toml file (default: nexus-byte).")
+    ] = "",
     corpus: Annotated[
         str, typer.Option(help="A corpus by name, or a file or folder: text, JSON lines, Parquet.")
     ] = "",
     steps: Annotated[
-        int, typer.Option(help="Optimizer steps (default: the model's).", show_default=False)
-    ] = 0,
+        int | None, typer.Option(min=1, help="Optimizer steps (default: the model's).", show_default=False)
+    ] = None,
     seed: Annotated[int, typer.Option(help="Decides weights and batches.", show_default=False)] = -1,
     name: Annotated[str, typer.Option(help="The run's name (default: the model's, numbered).")] = "",
     settings: Annotated[
@@ -103,6 +103,18 @@ def train(
             from nexus_tui.config import ConfigError
 
             raise ConfigError(f"{option} needs --resume RUN.")
+    new = (
+        ("--model", model),
+        ("--corpus", corpus),
+        ("--seed", seed >= 0),
+        ("--set", settings),
+        ("--holdout", holdout),
+    )
+    for option, asked in new:
+        if asked and resume:
+            from nexus_tui.config import ConfigError
+
+            raise ConfigError(f"{option} is for a new run; {resume} goes on as it was begun.")
 
     def begin() -> "Session":  # imports here: with --detach it runs in the new process, before any thread
         from nexus_tui.config import RunConfig
@@ -118,13 +130,15 @@ def train(
             scale = None if launch.restarts else rate_scale
             if run.kind == "recorded":
                 return Session.branch(
-                    run, root, which, steps, name, scale, launch, micro_batch=micro_batch, force=force
+                    run, root, which, steps or 0, name, scale, launch, micro_batch=micro_batch, force=force
                 )
             return Session.resume(
-                run.folder, which, steps, scale, launch, micro_batch=micro_batch, force=force
+                run.folder, which, steps or 0, scale, launch, micro_batch=micro_batch, force=force
             )
-        overrides = _overrides(settings or [], corpus, steps, seed, holdout, micro_batch)
-        return Session.start(root, RunConfig.load(model, overrides), name, launch=launch, force=force)
+        overrides = _overrides(settings or [], corpus, steps or 0, seed, holdout, micro_batch)
+        return Session.start(
+            root, RunConfig.load(model or "nexus-byte", overrides), name, launch=launch, force=force
+        )
 
     mirrors: list[Mirror] = []
 

@@ -96,6 +96,8 @@ def test_train_list_and_sample(shell: Callable[..., Result], model: str) -> None
         (("train", "--set", "optimizer.rate=1"), "there is no key optimizer.rate"),
         (("train", "--resume", "x"), "there is no run x in "),
         (("train", "--from", "3"), "--from needs --resume RUN."),
+        (("train", "--resume", "x", "--seed", "5"), "--seed is for a new run; x goes on as it was begun."),
+        (("train", "--resume", "x", "--model", "nexus-tiny"), "--model is for a new run"),
         (("train", "--name", "../x"), "cannot name a run"),
         (("checkpoints", "x"), "there is no run x in "),
         (("sample", "x:3", "To be"), "there is no run x in "),

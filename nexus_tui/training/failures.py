@@ -1,7 +1,7 @@
 """What is said of a training that ended before its time: which batch it was, what is kept, how to go on."""
 
 from nexus_tui.runs import journal as j
-from nexus_tui.runs.checkpoints import Checkpoint
+from nexus_tui.runs.checkpoints import Checkpoint, CheckpointError, open_checkpoint
 from nexus_tui.runs.numbers import finite
 from nexus_tui.runs.run import Run
 from nexus_tui.training.batches import windows_of
@@ -10,6 +10,27 @@ from nexus_tui.training.learner import Learner
 
 SHOWN = 400
 """Characters of each window of a batch that are put on record where training diverged."""
+
+
+def passed_over(run: Run, checkpoint: Checkpoint | None) -> list[str]:
+    """What is wrong with the newer checkpoints of a run that goes on from its newest whole one, or the start.
+
+    Of one that goes on from a checkpoint that somebody chose there is nothing to be said.
+    """
+    newest = run.newest_checkpoint()
+    if (newest and newest.path) != (checkpoint and checkpoint.path):
+        return []
+    said = []
+    for name in reversed(run.saved):
+        if newest and name == newest.name:
+            break
+        path = run.folder / "checkpoints" / name
+        if path.exists() and not run.averaged(name):
+            try:
+                open_checkpoint(path)
+            except CheckpointError as error:
+                said.append(str(error).rstrip("."))
+    return said
 
 
 def diverged_event(

@@ -141,9 +141,10 @@ class Session:
         # Killed after its last save: its evaluation, the holdout's and the report are still to do.
         unended = checkpoint and checkpoint.step == planned and run.state == "crashed"
         if checkpoint and checkpoint.step >= planned and not unended:
-            raise SessionError(
-                f"{run.name} has finished its {planned} steps; resume it from an earlier one, or with more."
-            )
+            done = f"has finished its {planned} steps"
+            if checkpoint.step > planned:
+                done = f"is at step {checkpoint.step} already, and {planned} is behind it"
+            raise SessionError(f"{run.name} {done}; resume it from an earlier one, or with more.")
         config = changed(config, micro_batch)
         if not force:
             require_room(run.name, config, 0, launch, gpu=trains_on_gpu(launch))

@@ -36,7 +36,7 @@ from nexus_tui.training import control as c
 from nexus_tui.training.device import CPU, choose
 from nexus_tui.training.device import name as device_name
 from nexus_tui.training.evaluation import Validation, summary, validation
-from nexus_tui.training.failures import diverged_event, last_good, too_large
+from nexus_tui.training.failures import diverged_event, last_good, passed_over, too_large
 from nexus_tui.training.gpu import learner_for
 from nexus_tui.training.health import DivergedError, SpikeWatch, out_of_memory
 from nexus_tui.training.heldout import scored, unscored
@@ -144,6 +144,9 @@ class Trainer:
             from nexus_tui.training.distributed import Ranks
 
             self._ranks = Ranks(self._launch, self._device)
+        if self._run.started is None and self._device == CPU and config.budget.precision == "bf16":
+            said = "budget.precision is bf16 on a GPU alone: here all is computed in 32 bits"
+            self._append(j.NotedEvent(step=0, text=said))
         if self._unreachable:
             self._append(j.FaultedEvent(step=0, message=self._unreachable))
         self._activity("reading the corpus")
@@ -196,7 +199,12 @@ class Trainer:
         steered = any(isinstance(event, j.ControlledEvent) for event in self._run.log)
         if checkpoint or len(self._run.steps) or steered:  # wishes may come before the first step
             name = checkpoint.name if checkpoint else ""
+            damaged = passed_over(self._run, checkpoint)
             self._append(j.ResumedEvent(step=self._learner.step, checkpoint=name), durable=True)
+            for error in damaged:
+                self._fault(
+                    f"{error}: it goes on from {f'step {checkpoint.step}' if checkpoint else 'the start'}."
+                )
             if checkpoint and checkpoint.weights_alone:
                 said = f"the optimizer begins anew: {name} has weights alone"
                 self._append(j.NotedEvent(step=self._learner.step, text=said))

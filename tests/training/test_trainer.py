@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -383,3 +384,26 @@ def test_the_real_model_stops_and_resumes_to_the_same_losses(tmp_path: Path, cor
     assert len(run.branches) > 1
     assert losses(run) == losses(undisturbed)
     assert weights(run) == weights(undisturbed)
+
+
+def test_a_newest_checkpoint_that_is_damaged_is_named_where_an_older_one_is_gone_on_from(
+    tmp_path: Path, small: RunConfig
+) -> None:
+    run = trained(tmp_path, small)
+    os.truncate(run.folder / "checkpoints" / "step_12" / "model.safetensors", 100)
+    session = Session.resume(run.folder)
+    session.join()
+    resumed = Run(run.folder)
+    [fault] = [e for e in resumed.log if isinstance(e, j.FaultedEvent)]
+    assert re.search(r"step_12.*model\.safetensors.*: it goes on from step 8\.$", fault.message)
+    session = Session.resume(run.folder, 4)  # which somebody chose: there is nothing to be said
+    session.join()
+    assert len([e for e in Run(run.folder).log if isinstance(e, j.FaultedEvent)]) == 1
+
+
+def test_a_precision_that_only_a_gpu_has_is_said_to_be_none_here(tmp_path: Path, small: RunConfig) -> None:
+    config = small.model_copy(update={"budget": small.budget.model_copy(update={"precision": "bf16"})})
+    run = trained(tmp_path, config)
+    assert [e.text for e in run.log if isinstance(e, j.NotedEvent)] == [
+        "budget.precision is bf16 on a GPU alone: here all is computed in 32 bits"
+    ]
