@@ -15,7 +15,9 @@ RunsOption = Annotated[
 
 def _device(wish: str) -> str:
     if wish not in ("auto", "cpu", "cuda"):
-        raise typer.BadParameter(f"{wish} is none of auto, cpu and cuda.")
+        from nexus_tui.training.launch import LaunchError
+
+        raise LaunchError(f"--device is auto, cpu or cuda, not {wish}.")
     return wish
 
 

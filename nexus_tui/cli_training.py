@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nexus_tui import foreground
-from nexus_tui.cli_options import JsonOption, RunArgument, RunsOption
+from nexus_tui.cli_options import DeviceOption, JsonOption, RunArgument, RunsOption
 from nexus_tui.completion import complete_checkpoint
 from nexus_tui.untrusted import visible
 
@@ -64,12 +64,7 @@ def train(
     shard: Annotated[
         bool, typer.Option("--shard", help="Under torchrun: divide the model among the processes (FSDP2).")
     ] = False,
-    device: Annotated[
-        str,
-        typer.Option(
-            "--device", metavar="auto|cpu|cuda", help="Where to train; auto: a GPU if there is one."
-        ),
-    ] = "auto",
+    device: DeviceOption = "auto",
     headless: Annotated[bool, typer.Option("--headless", help="Plain lines on a terminal, too.")] = False,
     logs: Annotated[
         list[str] | None,
@@ -98,23 +93,22 @@ def train(
 
         foreground.leave(follow(launch))
 
-    for option, given in (("--from", from_step), ("--rate-scale", rate_scale is not None)):
-        if given and not resume:
-            from nexus_tui.config import ConfigError
-
-            raise ConfigError(f"{option} needs --resume RUN.")
-    new = (
+    of_resuming = (("--from", from_step), ("--rate-scale", rate_scale is not None))
+    of_beginning = (
         ("--model", model),
         ("--corpus", corpus),
         ("--seed", seed >= 0),
         ("--set", settings),
         ("--holdout", holdout),
     )
-    for option, asked in new:
-        if asked and resume:
-            from nexus_tui.config import ConfigError
+    wrong = [option for option, given in (of_beginning if resume else of_resuming) if given]
+    if wrong:
+        from nexus_tui.config import ConfigError
 
-            raise ConfigError(f"{option} is for a new run; {resume} goes on as it was begun.")
+        if resume:
+            raise ConfigError(f"{wrong[0]} is for a new run; {resume} goes on as it was begun.")
+        raise ConfigError(f"{wrong[0]} needs --resume RUN.")
+    planned = steps or 0
 
     def begin() -> "Session":  # imports here: with --detach it runs in the new process, before any thread
         from nexus_tui.config import RunConfig
@@ -130,12 +124,12 @@ def train(
             scale = None if launch.restarts else rate_scale
             if run.kind == "recorded":
                 return Session.branch(
-                    run, root, which, steps or 0, name, scale, launch, micro_batch=micro_batch, force=force
+                    run, root, which, planned, name, scale, launch, micro_batch=micro_batch, force=force
                 )
             return Session.resume(
-                run.folder, which, steps or 0, scale, launch, micro_batch=micro_batch, force=force
+                run.folder, which, planned, scale, launch, micro_batch=micro_batch, force=force
             )
-        overrides = _overrides(settings or [], corpus, steps or 0, seed, holdout, micro_batch)
+        overrides = _overrides(settings or [], corpus, planned, seed, holdout, micro_batch)
         return Session.start(
             root, RunConfig.load(model or "nexus-byte", overrides), name, launch=launch, force=force
         )

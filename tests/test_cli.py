@@ -95,6 +95,7 @@ def test_train_list_and_sample(shell: Callable[..., Result], model: str) -> None
         (("train", "--model", "gpt"), "there is no model gpt; choose one of "),
         (("train", "--set", "optimizer.rate=1"), "there is no key optimizer.rate"),
         (("train", "--resume", "x"), "there is no run x in "),
+        (("train", "--device", "tpu"), "--device is auto, cpu or cuda, not tpu."),
         (("train", "--from", "3"), "--from needs --resume RUN."),
         (("train", "--resume", "x", "--seed", "5"), "--seed is for a new run; x goes on as it was begun."),
         (("train", "--resume", "x", "--model", "nexus-tiny"), "--model is for a new run"),

@@ -58,8 +58,6 @@ def launched(
             raise LaunchError(
                 "RANK and WORLD_SIZE are no numbers; start the processes with torchrun."
             ) from None
-    if device not in ("auto", "cpu", "cuda"):
-        raise LaunchError(f"--device is auto, cpu or cuda, not {device}.")
     if shard and size == 1:
         raise LaunchError(
             "--shard divides a model among processes, and this one is alone; start them with "

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from nexus_tui.lm.cache import Cache
 from nexus_tui.lm.captured.drawing import ordered, write_how
 from nexus_tui.lm.captured.graphs import Graphs
-from nexus_tui.lm.captured.slots import AHEAD, Slots
+from nexus_tui.lm.captured.slots import AHEAD, Slots, rounded
 from nexus_tui.lm.captured.step import step
 from nexus_tui.lm.captured.telling import Flight
 from nexus_tui.lm.hybrid import HybridLM
@@ -110,9 +110,9 @@ class Captured:
         longest = max(slot.length for slot in slots)
         self._reserve(longest + 2)  # so that even a text that is full has a place behind its last token
         self._tell_how(texts)
-        count, room = _rounded(max(slot.number for slot in slots) + 1), self._slots.capacity
+        count, room = rounded(max(slot.number for slot in slots) + 1), self._slots.capacity
         if "attention" in self.model.config.layer_kinds:
-            room = max(LEAST, _rounded(longest + 1))
+            room = max(LEAST, rounded(longest + 1))
         shape = _Shape(count, room, any(ordered(text.sampling) for text in texts))
         work = partial(step, self.model, self._fused, self._slots, *shape)
         if self._graphs is None:
@@ -154,7 +154,7 @@ class Captured:
     def _reserve(self, tokens: int) -> None:
         """Make room for texts of so many tokens."""
         if tokens > self._slots.capacity:
-            self._grow(self._slots.count, _rounded(tokens))
+            self._grow(self._slots.count, rounded(tokens))
 
     def _grow(self, count: int, capacity: int) -> None:
         """Make room for more slots, or longer ones; who has a slot keeps it."""
@@ -208,8 +208,3 @@ def _fused() -> ModuleType:
 def _table(slots: Slots) -> NDArray[np.float64]:
     """Memory of the host like `Slots.how`."""
     return np.ones(slots.how.shape)
-
-
-def _rounded(count: int) -> int:
-    """The next power of two."""
-    return 1 << (count - 1).bit_length()

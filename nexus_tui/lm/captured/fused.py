@@ -7,7 +7,7 @@ from torch import Tensor
 
 from nexus_tui.lm.cache import MambaState
 from nexus_tui.lm.captured import kernels
-from nexus_tui.lm.captured.slots import Slots
+from nexus_tui.lm.captured.slots import Slots, rounded
 from nexus_tui.lm.drawing import ALTERNATIVES
 from nexus_tui.lm.mamba import Mamba
 
@@ -33,13 +33,13 @@ def mix(mixer: Mamba, x: Tensor, memory: MambaState, active: Tensor) -> Tensor:
     selected = mixer.x_proj(u)
     kernels.select[grid[:1]](
         selected, mixer.dt_layernorm.weight, mixer.b_layernorm.weight, mixer.c_layernorm.weight,
-        mixer.dt_layernorm.eps, rank, state, RANK=_rounded(rank), STATE=_rounded(state),
+        mixer.dt_layernorm.eps, rank, state, RANK=rounded(rank), STATE=rounded(state),
         num_warps=1,
     )  # fmt: skip
     delta = F.linear(selected[:, :rank], mixer.dt_proj.weight)
     kernels.recur[grid](
         u, delta, uz, selected, mixer.A_log, mixer.D, mixer.dt_proj.bias, memory.ssm, active, y,
-        channels, rank, state, WIDE=WIDE, STATE=_rounded(state), num_warps=4 if state >= 16 else 1,
+        channels, rank, state, WIDE=WIDE, STATE=rounded(state), num_warps=4 if state >= 16 else 1,
     )  # fmt: skip
     return y
 
@@ -52,13 +52,8 @@ def draws(vocabulary: int) -> bool:
 def draw(slots: Slots, logits: Tensor) -> None:
     """Draw from logits [slot, vocab], tell it, and go on; no text has its tokens put in order."""
     count, size = logits.shape
-    wide = _rounded(size)
+    wide = rounded(size)
     kernels.draw[(count,)](
         logits, slots.how, slots.length, slots.seen, slots.active, slots.newest, slots.told, size,
         WIDE=wide, LIKELIEST=min(ALTERNATIVES, size), num_warps=max(1, min(wide // 256, 8)),
     )  # fmt: skip
-
-
-def _rounded(size: int) -> int:
-    """The next power of two: what a program can hold."""
-    return 1 << (size - 1).bit_length()

@@ -20,6 +20,11 @@ TEMPERATURE, TOP_K, TOP_P, MIN_P, PENALTY, FIRST, NUMBERS = range(7)
 """Columns of `how`; FIRST is the position that the first of the random numbers, from NUMBERS on, is for."""
 
 
+def rounded(count: int) -> int:
+    """The next power of two: what there is room for, and what a program can hold."""
+    return 1 << (count - 1).bit_length()
+
+
 class Slots:
     """Room for `count` texts of `capacity` tokens each, where a weight is and as exact as it.
 

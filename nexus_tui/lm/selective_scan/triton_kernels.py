@@ -33,6 +33,15 @@ def softplus(x):
 
 
 @triton.jit
+def whose(length, channels, chunk_tiles, TILE: tl.constexpr, WIDE: tl.constexpr):
+    """This program's row, its channels [WIDE], which of them there are; all tiles, its first, and its end."""
+    blocks, tiles, first = tl.cdiv(channels, WIDE), tl.cdiv(length, TILE), tl.program_id(1) * chunk_tiles
+    c = tl.program_id(0) % blocks * WIDE + tl.arange(0, WIDE)
+    row = (tl.program_id(0) // blocks).to(tl.int64)
+    return row, c, c < channels, tiles, first, tl.minimum(first + chunk_tiles, tiles)
+
+
+@triton.jit
 def read(x, row, t, c, stride_b, stride_t, here):
     """A tile of an operand in 32 bits, zero where there is nothing: [TILE, WIDE]."""
     return tl.load(x + row * stride_b + t[:, None] * stride_t + c[None, :], mask=here, other=0.0).to(
@@ -97,14 +106,9 @@ def forward(
     TILE: tl.constexpr, WIDE: tl.constexpr,
 ):  # fmt: skip
     """Outputs, and the states at the starts of tiles; those at the starts of chunks are there already."""
-    blocks = tl.cdiv(channels, WIDE)
-    row, chunk = (tl.program_id(0) // blocks).to(tl.int64), tl.program_id(1)
-    c = tl.program_id(0) % blocks * WIDE + tl.arange(0, WIDE)
-    inside = c < channels
+    row, c, inside, tiles, first, end = whose(length, channels, chunk_tiles, TILE, WIDE)
     D_c, bias_c = tl.load(D + c, mask=inside, other=0.0), tl.load(bias + c, mask=inside, other=0.0)
-    tiles = tl.cdiv(length, TILE)
-    end = tl.minimum((chunk + 1) * chunk_tiles, tiles)
-    for tile in range(chunk * chunk_tiles, end):
+    for tile in range(first, end):
         t = tile * TILE + tl.arange(0, TILE)
         here = (t < length)[:, None] & inside[None, :]
         dt = step_sizes(delta, bias_c, row, t, c, delta_b, delta_t, here)
@@ -133,13 +137,8 @@ def summary(
     TILE: tl.constexpr, WIDE: tl.constexpr,
 ):  # fmt: skip
     """The state that a chunk ends with if it starts from zero, and the sum of its dt."""
-    blocks = tl.cdiv(channels, WIDE)
-    row, chunk, chunks = (tl.program_id(0) // blocks).to(tl.int64), tl.program_id(1), tl.num_programs(1)
-    c = tl.program_id(0) % blocks * WIDE + tl.arange(0, WIDE)
-    inside = c < channels
+    row, c, inside, tiles, first, end = whose(length, channels, chunk_tiles, TILE, WIDE)
     bias_c = tl.load(bias + c, mask=inside, other=0.0)
-    tiles = tl.cdiv(length, TILE)
-    first, end = chunk * chunk_tiles, tl.minimum((chunk + 1) * chunk_tiles, tiles)
     kept = boundary + (row * (tiles + 1) + end) * state * channels + c
     spent = tl.zeros((WIDE,), tl.float32)
     for tile in range(first, end):
@@ -155,7 +154,7 @@ def summary(
             _, last = states(tl.exp2(dt * A_n[None, :]), x * B_n[:, None], before)
             tl.store(kept + n * channels, last, mask=inside)
         tl.debug_barrier()
-    tl.store(elapsed + (row * chunks + chunk) * channels + c, spent, mask=inside)
+    tl.store(elapsed + (row * tl.num_programs(1) + tl.program_id(1)) * channels + c, spent, mask=inside)
 
 
 @triton.jit(do_not_specialize=STRIDES)
@@ -166,13 +165,8 @@ def backward_summary(
     TILE: tl.constexpr, WIDE: tl.constexpr,
 ):  # fmt: skip
     """The gradient that a chunk hands to the position before it if none comes from behind it."""
-    blocks = tl.cdiv(channels, WIDE)
-    row, chunk, chunks = (tl.program_id(0) // blocks).to(tl.int64), tl.program_id(1), tl.num_programs(1)
-    c = tl.program_id(0) % blocks * WIDE + tl.arange(0, WIDE)
-    inside = c < channels
+    row, c, inside, tiles, first, end = whose(length, channels, chunk_tiles, TILE, WIDE)
     bias_c = tl.load(bias + c, mask=inside, other=0.0)
-    tiles = tl.cdiv(length, TILE)
-    first, end = chunk * chunk_tiles, tl.minimum((chunk + 1) * chunk_tiles, tiles)
     kept = gboundary + (row * (tiles + 1) + first) * state * channels + c
     spent = tl.zeros((WIDE,), tl.float32)
     for back in range(0, end - first):
@@ -189,7 +183,7 @@ def backward_summary(
             _, handed = gradients(tl.exp2(dt * A_n[None, :]), go * C_n[:, None], behind)
             tl.store(kept + n * channels, handed, mask=inside)
         tl.debug_barrier()
-    tl.store(elapsed + (row * chunks + chunk) * channels + c, spent, mask=inside)
+    tl.store(elapsed + (row * tl.num_programs(1) + tl.program_id(1)) * channels + c, spent, mask=inside)
 
 
 @triton.jit
@@ -225,14 +219,9 @@ def backward(
     TILE: tl.constexpr, WIDE: tl.constexpr,
 ):  # fmt: skip
     """All gradients: of B and C for these channels alone, of A, D and the bias for this chunk alone."""
-    blocks, chunks = tl.cdiv(channels, WIDE), tl.num_programs(1)
-    row, block, chunk = (tl.program_id(0) // blocks).to(tl.int64), tl.program_id(0) % blocks, tl.program_id(1)
-    c = block * WIDE + tl.arange(0, WIDE)
-    inside = c < channels
+    row, c, inside, tiles, first, end = whose(length, channels, chunk_tiles, TILE, WIDE)
     D_c, bias_c = tl.load(D + c, mask=inside, other=0.0), tl.load(bias + c, mask=inside, other=0.0)
-    tiles = tl.cdiv(length, TILE)
-    first, end = chunk * chunk_tiles, tl.minimum((chunk + 1) * chunk_tiles, tiles)
-    sums = (row * chunks + chunk) * channels + c
+    ours_alone = row * tl.num_programs(1) + tl.program_id(1)  # of this row and chunk
     gD_c, gbias_c = tl.zeros((WIDE,), tl.float32), tl.zeros((WIDE,), tl.float32)
     for back in range(0, end - first):
         tile = end - 1 - back
@@ -245,7 +234,7 @@ def backward(
         go, x, out = gy_t_c * gate * sigmoid, dt * u_t_c, D_c[None, :] * u_t_c
         gx, gdt = tl.zeros((TILE, WIDE), tl.float32), tl.zeros((TILE, WIDE), tl.float32)
         kept = (row * (tiles + 1) + tile) * state * channels + c
-        shared = ((row * blocks + block) * state) * length + t
+        shared = tl.program_id(0).to(tl.int64) * state * length + t  # of this row and these channels
         for n in range(state):
             A_n = tl.load(A2 + n * channels + c, mask=inside, other=0.0)
             B_n = column(B, row, t, n, B_b, B_t, length)
@@ -261,7 +250,7 @@ def backward(
             gx += g * B_n[:, None]
             decayed = g * (h - x * B_n[:, None])  # what is left of the state before, times its gradient
             gdt += decayed * (A_n / LOG2E)[None, :]
-            place = gA + (row * chunks + chunk) * state * channels + n * channels + c
+            place = gA + (ours_alone * state + n) * channels + c
             sofar = tl.load(place, mask=inside & (back > 0), other=0.0)
             tl.store(place, sofar + tl.sum(decayed * dt, axis=0), mask=inside)
             tl.store(gB + shared + n * length, tl.sum(g * x, axis=1), mask=t < length)
@@ -275,5 +264,5 @@ def backward(
         write(gu, row, t, c, out_b, out_t, here, go * D_c[None, :] + gx * dt)
         write(gz, row, t, c, out_b, out_t, here, gz_t_c)
         tl.debug_barrier()
-    tl.store(gD + sums, gD_c, mask=inside)
-    tl.store(gbias + sums, gbias_c, mask=inside)
+    tl.store(gD + ours_alone * channels + c, gD_c, mask=inside)
+    tl.store(gbias + ours_alone * channels + c, gbias_c, mask=inside)
